@@ -1,0 +1,63 @@
+# Two commands for a new user: `make demo` and `make test`. `make help` lists the others.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# Compiled modules are kept: without them every command would compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-long lint types unit picture bench-status bench-restart lock clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+demo: $(VENV)/installed  ## install, start a demo session in tmux, show what it does
+	@sh scripts/need.sh tmux tmux
+	@sh scripts/demo.sh $(BIN)/kline-ops
+
+test: lint types unit  ## everything that must hold before a commit
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/installed-dev
+	$(BIN)/mypy
+
+unit: $(VENV)/installed-dev
+	@sh scripts/need.sh tmux tmux
+	$(BIN)/pytest -n 4 --dist worksteal
+
+test-long: $(VENV)/installed-dev  ## what takes longer than a developer waits
+	@sh scripts/need.sh tmux tmux
+	$(BIN)/pytest -m long
+
+picture: $(VENV)/installed-dev  ## draw docs/demo.svg from a real session
+	$(BIN)/python scripts/picture.py $(BIN)/kline-ops docs/demo.svg
+
+bench-status: $(VENV)/installed-dev  ## how long `status` takes, beside `python -c pass` and others
+	$(BIN)/python -m tests.benchmarks.status
+
+bench-restart: $(VENV)/installed-dev  ## what a planned restart costs: dark time, lost candles, memory
+	$(BIN)/python -m tests.benchmarks.restart
+
+lock: $(VENV)/installed-dev  ## write down the versions that are installed now
+	$(BIN)/pip freeze --exclude-editable > constraints.txt
+
+clean:  ## remove the venv and all caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(VENV)/bin/python:
+	@sh scripts/need.sh venv python3-venv $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@test -e $(VENV)/installed-dev || $(BIN)/pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,36 @@
+"""``kline-ops attach NAME``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from kline_ops.cli.options import ConfigFile, Name
+
+
+def attach(
+    name: Name,
+    config: ConfigFile = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Keys do nothing.")] = False,
+) -> None:
+    """Show a session's terminal. Ctrl+B D leaves it running; inside tmux it switches there."""
+    from kline_ops.cli.known import known_session
+    from kline_ops.errors import EXIT_NOT_RUNNING, EXIT_USAGE, SessionError
+    from kline_ops.ops.tmux import Tmux
+
+    known = known_session(name, config)
+    tmux = Tmux(known.tmux_socket)
+    if not tmux.has(name):
+        raise SessionError(
+            f"{name} does not run in tmux",
+            exit_code=EXIT_NOT_RUNNING,
+            hint=f"kline-ops status {name}, or kline-ops start {name}",
+        )
+    if not sys.stdin.isatty() or not sys.stdout.isatty():
+        raise SessionError(
+            "attach needs a terminal", exit_code=EXIT_USAGE, hint=f"kline-ops logs {name} -f"
+        )
+    if tmux.attach(name, read_only=read_only):
+        raise typer.Exit(1)

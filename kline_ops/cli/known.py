@@ -1,0 +1,46 @@
+"""From what the user typed to the session it means."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kline_ops.watch.registry import KnownSession, find_session
+
+if TYPE_CHECKING:
+    from kline_ops.config.settings import Settings
+
+
+def known_session(name: str, config: Path | None) -> KnownSession:
+    """The session of this name as it was started, or as its config file says.
+
+    Raises:
+        SessionError: it was never started here.
+        ConfigError: the file that was given can not be used.
+    """
+    found = find_session(name)
+    if config is None:
+        return found
+    from kline_ops.config.settings import load_settings
+
+    described = describe_session(load_settings(name, config))
+    return replace(described, keeper_pid=found.keeper_pid, keeper_started=found.keeper_started)
+
+
+def describe_session(settings: Settings) -> KnownSession:
+    """A session's entry for the registry."""
+    return KnownSession(
+        name=settings.name,
+        config=str(settings.path),
+        data_dir=str(settings.data_dir),
+        csv=str(settings.csv),
+        state_file=str(settings.state_file),
+        events_file=str(settings.events_file),
+        log_file=str(settings.log_file),
+        exit_file=str(settings.exit_file),
+        symbol=settings.stream.symbol,
+        interval=settings.stream.interval.name,
+        endpoint=settings.ws_url or "embedded exchange",
+        tmux_socket=settings.config.ops.tmux_socket,
+    )

@@ -1,0 +1,32 @@
+"""``kline-ops run NAME``: the recorder in the foreground."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kline_ops.cli.options import ConfigFile, NewName
+
+
+def run(
+    name: NewName,
+    config: ConfigFile = None,
+    log_preset: Annotated[
+        str | None, typer.Option("--log-preset", help="prod, dev or trace; else the config's.")
+    ] = None,
+) -> None:
+    """Record in the foreground; q, F10, Ctrl+C, SIGTERM and SIGHUP end it cleanly."""
+    import asyncio
+
+    from kline_ops.cli.foreground import record
+    from kline_ops.config.settings import load_settings
+    from kline_ops.errors import ConfigError
+    from kline_ops.service import new_journal
+
+    settings = load_settings(name, config)
+    preset = log_preset or settings.config.logger.preset
+    if preset not in {"prod", "dev", "trace"}:
+        raise ConfigError(f"no preset {preset!r}", field="--log-preset", hint="prod, dev or trace")
+    journal = new_journal(settings)
+    asyncio.run(record(settings, journal, preset))

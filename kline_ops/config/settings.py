@@ -1,0 +1,208 @@
+"""What a config comes to: every value resolved and checked against the others."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from kline_ops.config import load
+from kline_ops.config.model import Config, PlannedRestart
+from kline_ops.config.venues import VENUES, venue_of
+from kline_ops.errors import ConfigError
+from kline_ops.market import interval as intervals
+from kline_ops.market import timestamp
+from kline_ops.market.interval import Interval
+from kline_ops.market.stream import Stream
+from kline_ops.resilience.time_trigger import parse_modulo
+
+#: "Exchange information": symbols are capitals, digits and a few signs.
+_SYMBOL = re.compile(r"[A-Z0-9\-_.]{2,20}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """Planned restarts; all in seconds but ``modulo``, which is as the user wrote it."""
+
+    modulo: str | int
+    margin: float
+    min_connection_duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One session, ready to be run."""
+
+    name: str
+    #: The file it was read from.
+    path: Path
+    config: Config
+    stream: Stream
+    data_dir: Path
+    #: Both None for the embedded exchange: its port is known when it runs.
+    ws_url: str | None
+    rest_url: str | None
+    rotation: Rotation | None
+    since_ms: int | None
+    #: What the user should know, though it is no error.
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def csv(self) -> Path:
+        """The candle file."""
+        return self.data_dir / self.stream.file_name
+
+    @property
+    def state_file(self) -> Path:
+        """The heartbeat state file."""
+        return self.data_dir / self.config.resilience.heartbeat.state_file
+
+    @property
+    def events_file(self) -> Path:
+        """The event log."""
+        return self.data_dir / "events.jsonl"
+
+    @property
+    def log_file(self) -> Path:
+        """The log."""
+        return self.data_dir / "session.log"
+
+    @property
+    def exit_file(self) -> Path:
+        """How the last run ended."""
+        return self.data_dir / "exit.json"
+
+
+def load_settings(
+    name: str, explicit: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Find, read and resolve a session's config.
+
+    Raises:
+        ConfigError: one line that names the key and what is wrong with it.
+    """
+    path = load.find(name, explicit)
+    config = load.read(path, os.environ if environ is None else environ)
+    ws_url, rest_url, warnings = _addresses(config)
+    return Settings(
+        name=name,
+        path=path,
+        config=config,
+        stream=_stream(config),
+        data_dir=_data_dir(name, path, config.data_dir),
+        ws_url=ws_url,
+        rest_url=rest_url,
+        rotation=_rotation(config.binance.reconnect),
+        since_ms=_since(config.record.since),
+        warnings=warnings,
+    )
+
+
+def _stream(config: Config) -> Stream:
+    keys = config.binance.stream
+    if not keys.symbol:
+        raise ConfigError("missing", field="binance.stream.symbol", hint="symbol: btcusdt")
+    if not keys.timeframe:
+        raise ConfigError("missing", field="binance.stream.timeframe", hint="timeframe: 1h")
+    symbol = keys.symbol.upper()
+    if _SYMBOL.fullmatch(symbol) is None:
+        raise ConfigError(
+            f"{keys.symbol!r} is no symbol", field="binance.stream.symbol", hint="such as btcusdt"
+        )
+    return Stream(symbol, _interval(keys.timeframe))
+
+
+def _interval(text: str) -> Interval:
+    try:
+        return intervals.parse(text)
+    except ValueError as error:
+        raise ConfigError(str(error), field="binance.stream.timeframe") from None
+
+
+def _data_dir(name: str, path: Path, given: str | None) -> Path:
+    if given is None:
+        home = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser()
+        return home / "kline-ops" / name
+    return (path.parent / Path(given).expanduser()).absolute()
+
+
+def _addresses(config: Config) -> tuple[str | None, str | None, tuple[str, ...]]:
+    """WebSocket and REST addresses of one venue."""
+    binance = config.binance
+    if config.exchange.embedded:
+        return None, None, ()
+    venue = VENUES[binance.environment]
+    ws_url = _url(binance.ws_url or venue.ws_url, ("ws", "wss"), "binance.ws_url")
+    ws_venue = venue_of(ws_url)
+    if binance.rest_url is None:
+        if ws_venue is None:
+            return ws_url, None, (f"no rest_url for {ws_url}: what is missed can not be filled in",)
+        return ws_url, VENUES[ws_venue].rest_url, ()
+    rest_url = _url(binance.rest_url, ("http", "https"), "binance.rest_url")
+    if venue_of(rest_url) != ws_venue:
+        raise ConfigError(
+            f"{rest_url} is another market than {ws_url}: its candles differ",
+            field="binance.rest_url",
+            hint="leave rest_url out, or give the one of the same venue",
+        )
+    return ws_url, rest_url, ()
+
+
+def _url(text: str, schemes: tuple[str, ...], field: str) -> str:
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or any(character.isspace() for character in text):
+        raise ConfigError(
+            f"{text!r} is no {schemes[-1]}:// address",
+            field=field,
+            hint=VENUES["mainnet"].ws_url if schemes[0] == "ws" else VENUES["mainnet"].rest_url,
+        )
+    return text.rstrip("/")
+
+
+def _rotation(keys: PlannedRestart) -> Rotation | None:
+    prefix = "binance.reconnect"
+    if keys.modulo is not None and keys.modulo_minutes is not None:
+        raise ConfigError("given beside modulo", field=f"{prefix}.modulo_minutes", hint="keep one")
+    modulo = keys.modulo if keys.modulo is not None else keys.modulo_minutes
+    if modulo is None:
+        return None
+    field = f"{prefix}.modulo" if keys.modulo is not None else f"{prefix}.modulo_minutes"
+    try:
+        period = parse_modulo(modulo) / 1000.0
+    except ValueError as error:
+        raise ConfigError(str(error), field=field) from None
+    margin = min(5.0, period / 4) if keys.margin_seconds is None else keys.margin_seconds
+    if margin >= period / 2:
+        raise ConfigError(
+            f"{margin:g} s is half of the modulo ({period:g} s) or more",
+            field=f"{prefix}.margin_seconds",
+            hint=f"less than {period / 2:g}",
+        )
+    shortest = keys.min_connection_duration
+    if shortest is None:
+        shortest = min(60.0, period / 4)
+    elif shortest >= period:
+        raise ConfigError(
+            f"{shortest:g} s is not shorter than the modulo ({period:g} s): no restart would come",
+            field=f"{prefix}.min_connection_duration",
+            hint=f"at most {period / 4:g}",
+        )
+    return Rotation(modulo, margin, shortest)
+
+
+def _since(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return timestamp.to_ms(text)
+    except ValueError:
+        raise ConfigError(
+            f"{text!r} is no time", field="record.since", hint="2026-01-27T14:00:00Z"
+        ) from None

@@ -1,0 +1,213 @@
+"""Every notable happening, typed; emitted once, heard by all.
+
+The event log, the log, the state file and whatever is added later are listeners; the recorder knows
+none of them. On disk an event is one JSON object a line: ``ts``, ``kind``, and its fields. Times in
+events are text as in the candle file; durations are seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+
+def _kind(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=_kind):
+    """The root of all events. ``kind`` on disk is the class name in snake case."""
+
+    @property
+    def kind(self) -> str:
+        """``SessionStarted`` is ``session_started``."""
+        return str(self.__struct_config__.tag)
+
+
+class SessionStarted(Event, frozen=True, kw_only=True):
+    """The recorder has the candle file and begins."""
+
+    name: str
+    pid: int
+    symbol: str
+    interval: str
+    csv: str
+
+
+class SessionStopped(Event, frozen=True, kw_only=True):
+    """The recorder ended cleanly; everything received is on disk."""
+
+    reason: str
+
+
+class Connected(Event, frozen=True, kw_only=True):
+    """A handshake succeeded. It proves nothing yet."""
+
+    connection: int
+    endpoint: str
+
+
+class Live(Event, frozen=True, kw_only=True):
+    """Every stream has delivered through this connection."""
+
+    connection: int
+    endpoint: str
+    seconds: float
+
+
+class Disconnected(Event, frozen=True, kw_only=True):
+    """A connection ended, or could not be made (then ``seconds`` is None)."""
+
+    connection: int
+    endpoint: str
+    code: int | None
+    reason: str
+    seconds: float | None
+
+
+class AttemptsExhausted(Event, frozen=True, kw_only=True):
+    """``max_attempts`` in a row brought no data; attempts go on, at the longest wait."""
+
+    attempts: int
+    reason: str
+
+
+class RestartPlanned(Event, frozen=True, kw_only=True):
+    """A boundary of the TimeTrigger is near; a successor is being opened."""
+
+    boundary: str
+
+
+class RestartSkipped(Event, frozen=True, kw_only=True):
+    """A boundary came too soon after the connection had become live."""
+
+    boundary: str
+    seconds: float
+
+
+#: ``Replaced.why`` of a planned restart.
+PLANNED = "planned"
+
+
+class Replaced(Event, frozen=True, kw_only=True):
+    """A connection was retired after its successor had delivered. ``overlap`` in seconds."""
+
+    old: int
+    new: int
+    why: str
+    overlap: float
+
+
+class Stalled(Event, frozen=True, kw_only=True):
+    """A connection is open and brings nothing."""
+
+    connection: int
+    seconds: float
+
+
+class ShutdownNotice(Event, frozen=True, kw_only=True):
+    """The exchange announced that this server goes away."""
+
+    connection: int
+
+
+class HoleFound(Event, frozen=True, kw_only=True):
+    """Candles are missing between others, or overdue at the end."""
+
+    first: str
+    last: str
+    candles: int
+
+
+class HoleFilled(Event, frozen=True, kw_only=True):
+    """Candles that were missing are on disk now."""
+
+    first: str
+    last: str
+    candles: int
+    source: str
+
+
+class HoleConfirmed(Event, frozen=True, kw_only=True):
+    """The exchange itself has none of these candles."""
+
+    first: str
+    last: str
+    candles: int
+
+
+class BackfillFailed(Event, frozen=True, kw_only=True):
+    """REST could not be asked; it will be asked again."""
+
+    reason: str
+
+
+class FrameRejected(Event, frozen=True, kw_only=True):
+    """Frames that could not be used since the last such event, by reason."""
+
+    reason: str
+    count: int
+    sample: str
+
+
+class CandleConflict(Event, frozen=True, kw_only=True):
+    """A candle was seen twice and the two differ; the first one stays."""
+
+    open_time: str
+    kept: str
+    seen: str
+
+
+class JournalRepaired(Event, frozen=True, kw_only=True):
+    """The candle file had a torn end; what was cut off is kept in ``saved_to``."""
+
+    what: str
+    saved_to: str
+
+
+class DiskFull(Event, frozen=True, kw_only=True):
+    """The candle file can not be written; candles wait in memory."""
+
+    reason: str
+    waiting: int
+
+
+class DiskRecovered(Event, frozen=True, kw_only=True):
+    """The candle file can be written again; what waited is on disk."""
+
+    written: int
+    seconds: float
+
+
+class Recorded(Event, frozen=True, kw_only=True):
+    """Candles are on disk, fsynced. Not in the event log: the candle file tells it."""
+
+    first: str
+    last: str
+    candles: int
+    source: str
+
+
+Listener = Callable[[Event], None]
+_log = logging.getLogger(__name__)
+
+
+class Bus:
+    """Hands each event to every listener, in the order they were added."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Listener] = []
+
+    def listen(self, listener: Listener) -> None:
+        """Add a listener; it must return at once."""
+        self._listeners.append(listener)
+
+    def emit(self, event: Event) -> None:
+        """Tell everybody. A listener that fails is told of in the log and harms no one else."""
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception:  # noqa: BLE001 - the boundary between recording and everything that looks at it
+                _log.exception("a listener failed on %s", event.kind)

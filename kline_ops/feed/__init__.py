@@ -1,0 +1,1 @@
+"""Keeping data flowing: connections, and how one takes over from another."""

@@ -1,0 +1,116 @@
+"""Frames of the WebSocket market streams, decoded once into typed messages.
+
+Source: Binance spot API, "WebSocket Streams": raw frames on ``/ws/<stream>``, combined frames
+``{"stream": …, "data": …}`` on ``/stream?streams=``, answers to SUBSCRIBE (``{"result": null,
+"id": 1}``), errors (``{"code": 2, "msg": …}``) and ``serverShutdown``.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from kline_ops.market.candle import Candle
+from kline_ops.market.interval import Interval
+
+
+class FrameRejected(Exception):  # noqa: N818 - an answer about a frame, not a fault of ours
+    """The frame can not be used. ``str()`` is the reason, short enough to count by."""
+
+
+class Kline(msgspec.Struct, frozen=True):
+    """One update of a candle; ``closed`` says that it is the last."""
+
+    symbol: str
+    interval: str
+    event_ms: int
+    closed: bool
+    candle: Candle
+
+
+class ServerShutdown(msgspec.Struct, frozen=True):
+    """The server is about to go away; connect anew at once."""
+
+    event_ms: int
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The answer to a control message, or an error that the exchange volunteers."""
+
+    id: int | str | None
+    error: str | None
+
+
+Message = Kline | ServerShutdown | Reply
+
+
+class _KlineBody(msgspec.Struct):
+    t: int
+    s: str
+    i: str
+    o: str
+    h: str
+    l: str  # noqa: E741 - the exchange's own key
+    c: str
+    v: str
+    n: int
+    x: bool
+
+
+class _ErrorBody(msgspec.Struct):
+    code: int
+    msg: str
+
+
+class _Frame(msgspec.Struct):
+    e: str | None = None
+    E: int = 0
+    k: _KlineBody | None = None
+    data: _Frame | None = None
+    id: int | str | None = None
+    result: msgspec.Raw | None = None
+    error: _ErrorBody | None = None
+    code: int | None = None
+    msg: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Frame).decode
+
+
+def decode(frame: bytes | str) -> Message:
+    """The message in a frame, raw or combined.
+
+    Raises:
+        FrameRejected: no JSON object, half a frame, or of a kind that was not asked for.
+    """
+    try:
+        outer = _decode(frame)
+    except msgspec.ValidationError as error:
+        raise FrameRejected(f"not as documented: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise FrameRejected("not JSON") from None
+    inner = outer.data or outer
+    body = inner.k
+    if inner.e == "kline" and body is not None:
+        candle = Candle(body.t, body.o, body.h, body.l, body.c, body.v, body.n)
+        return Kline(body.s, body.i, inner.E, body.x, candle)
+    if inner.e == "serverShutdown":
+        return ServerShutdown(inner.E)
+    if outer.error is not None:
+        return Reply(outer.id, f"{outer.error.msg} (code {outer.error.code})")
+    if outer.code is not None:
+        return Reply(outer.id, f"{outer.msg} (code {outer.code})")
+    if outer.id is not None:
+        return Reply(outer.id, None)
+    raise FrameRejected(f"unasked event {inner.e!r}" if inner.e else "no event in it")
+
+
+def check(kline: Kline, interval: Interval) -> None:
+    """Raise where a kline is impossible: its numbers, or a time off its interval's grid.
+
+    Raises:
+        FrameRejected: says what is wrong with it.
+    """
+    if (reason := kline.candle.problem()) is not None:
+        raise FrameRejected(reason)
+    if not interval.is_open(kline.candle.open_ms):
+        raise FrameRejected("open time off the grid")

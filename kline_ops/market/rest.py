@@ -1,0 +1,84 @@
+"""REST market data: what to ask and what the answers mean. No I/O.
+
+Source: Binance spot API, "Kline/Candlestick data" (``GET /api/v3/klines``, at most 1000 rows),
+"Check server time", "Exchange information", "Error codes".
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from kline_ops.market.candle import Candle
+from kline_ops.market.interval import HOUR_MS, Interval
+
+PAGE = 1000
+KLINES = "/api/v3/klines"
+TIME = "/api/v3/time"
+
+#: Open time, open, high, low, close, volume, close time, quote volume, trades, taker base, taker
+#: quote, unused.
+_Row = tuple[int, str, str, str, str, str, int, str, int, str, str, str]
+
+
+class _Error(msgspec.Struct):
+    code: int
+    msg: str
+
+
+class _ServerTime(msgspec.Struct):
+    serverTime: int  # noqa: N815 - the exchange's own key
+
+
+_rows = msgspec.json.Decoder(list[_Row])
+_error = msgspec.json.Decoder(_Error)
+_time = msgspec.json.Decoder(_ServerTime)
+
+
+def klines_query(
+    symbol: str, interval: Interval, first_ms: int, last_ms: int, limit: int = PAGE
+) -> dict[str, str]:
+    """Parameters for the candles that open in ``[first, last]``, at most ``limit`` of them."""
+    query = {
+        "symbol": symbol,
+        "interval": interval.code,
+        "startTime": str(first_ms),
+        "endTime": str(last_ms),
+        "limit": str(limit),
+    }
+    if interval.zone_ms:
+        query["timeZone"] = str(interval.zone_ms // HOUR_MS)
+    return query
+
+
+def decode_klines(body: bytes) -> list[Candle]:
+    """The candles of an answer, in the exchange's order; the last one may still be forming.
+
+    Raises:
+        ValueError: the body is not a list of kline rows.
+    """
+    try:
+        rows = _rows.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"klines answer not as documented: {error}") from None
+    return [Candle(r[0], r[1], r[2], r[3], r[4], r[5], r[8]) for r in rows]
+
+
+def decode_time(body: bytes) -> int:
+    """The server's time in milliseconds.
+
+    Raises:
+        ValueError: the body is not a server time.
+    """
+    try:
+        return _time.decode(body).serverTime
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"time answer not as documented: {error}") from None
+
+
+def decode_error(body: bytes) -> tuple[int, str] | None:
+    """``(code, message)`` of an error body such as ``{"code": -1121, "msg": …}``, or None."""
+    try:
+        error = _error.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return error.code, error.msg

@@ -1,0 +1,65 @@
+"""Each event as a line for people, and how much it matters."""
+
+from __future__ import annotations
+
+import logging
+
+from kline_ops import events
+from kline_ops.events import Event
+
+DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
+
+
+def describe(event: Event) -> tuple[int, str]:  # noqa: C901, PLR0911, PLR0912 - a table of texts
+    """The level and the text."""
+    match event:
+        case events.SessionStarted() as e:
+            return INFO, f"session {e.name}: {e.symbol} {e.interval} into {e.csv} (pid {e.pid})"
+        case events.SessionStopped() as e:
+            return INFO, f"stopped: {e.reason}"
+        case events.Connected() as e:
+            return DEBUG, f"connection {e.connection}: open to {e.endpoint}"
+        case events.Live() as e:
+            return INFO, f"connection {e.connection}: live after {e.seconds:.2f} s ({e.endpoint})"
+        case events.Disconnected(seconds=None) as e:
+            return WARNING, f"connection {e.connection}: cannot connect to {e.endpoint}: {e.reason}"
+        case events.Disconnected() as e:
+            return WARNING, f"connection {e.connection}: ended, {e.code} {e.reason}"
+        case events.AttemptsExhausted() as e:
+            return ERROR, f"{e.attempts} attempts in a row brought no data: {e.reason}; going on"
+        case events.RestartPlanned() as e:
+            return INFO, f"planned restart at {e.boundary}: opening the successor"
+        case events.RestartSkipped() as e:
+            return INFO, f"planned restart at {e.boundary} skipped: live for {e.seconds:.1f} s only"
+        case events.Replaced() as e:
+            return INFO, f"connection {e.new} replaced {e.old} ({e.why}), overlap {e.overlap:.2f} s"
+        case events.Stalled() as e:
+            return WARNING, f"connection {e.connection}: silent for {e.seconds:.0f} s"
+        case events.ShutdownNotice() as e:
+            return WARNING, f"connection {e.connection}: the exchange announces a shutdown"
+        case events.HoleFound() as e:
+            return WARNING, f"missing: {_span(e.first, e.last, e.candles)}; asking REST"
+        case events.HoleFilled() as e:
+            return INFO, f"filled from {e.source}: {_span(e.first, e.last, e.candles)}"
+        case events.HoleConfirmed() as e:
+            return WARNING, f"the exchange has none of: {_span(e.first, e.last, e.candles)}"
+        case events.BackfillFailed() as e:
+            return WARNING, f"REST: {e.reason}; asking again"
+        case events.FrameRejected() as e:
+            return WARNING, f"{e.count} frame(s) rejected: {e.reason}; such as {e.sample!r}"
+        case events.CandleConflict() as e:
+            return WARNING, f"candle {e.open_time} seen twice: kept {e.kept}, not {e.seen}"
+        case events.JournalRepaired() as e:
+            return WARNING, f"candle file repaired: {e.what} ({e.saved_to})"
+        case events.DiskFull() as e:
+            return ERROR, f"{e.reason}; {e.waiting} candle(s) wait in memory"
+        case events.DiskRecovered() as e:
+            return INFO, f"the disk is back after {e.seconds:.0f} s: {e.written} candle(s) written"
+        case events.Recorded() as e:
+            return DEBUG, f"recorded {_span(e.first, e.last, e.candles)} from {e.source}"
+        case _:
+            return INFO, event.kind
+
+
+def _span(first: str, last: str, candles: int) -> str:
+    return first if candles == 1 else f"{first} to {last}, {candles} candles"

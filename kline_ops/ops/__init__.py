@@ -1,0 +1,1 @@
+"""Sessions on this machine: tmux, the supervisor, starting and stopping."""

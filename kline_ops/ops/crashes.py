@@ -1,0 +1,30 @@
+"""How soon a crashed recorder is started again. Pure.
+
+A budget by time window: up to ``BUDGET`` crashes within ``WINDOW`` are answered within seconds; more
+than that, slowly, and for ever. Counting without a window would end the recording after a few crashes
+in a year.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+WINDOW = 600.0
+BUDGET = 5
+SLOW = 60.0
+_FIRST = 0.5
+
+
+class CrashBudget:
+    """Times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._crashes: deque[float] = deque()
+
+    def delay(self, now: float) -> float:
+        """Take in a crash; answers how many seconds to wait before the next start."""
+        self._crashes.append(now)
+        while now - self._crashes[0] > WINDOW:
+            self._crashes.popleft()
+        count = len(self._crashes)
+        return SLOW if count > BUDGET else _FIRST * 2.0 ** (count - 1)

@@ -1,0 +1,102 @@
+"""Candles from REST: one page at a time, in a thread of its own.
+
+Source: Binance spot API, "Kline/Candlestick data" (pages of at most 1000), "Limits" (``Retry-After``
+with 429 and 418), "Check server time".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from kline_ops.causes import root_cause
+from kline_ops.errors import VenueError
+from kline_ops.market import rest
+from kline_ops.market.candle import Candle
+from kline_ops.market.stream import Stream
+from kline_ops.record.sequence import Span
+from kline_ops.worker import Worker
+
+if TYPE_CHECKING:
+    import requests
+
+T = TypeVar("T")
+
+#: Seconds to connect, and between two reads.
+_TIMEOUT = (5.0, 10.0)
+#: The exchange does not know this symbol ("Error codes", -1121).
+_INVALID_SYMBOL = -1121
+
+
+class Backfill:
+    """Asks one REST host. Every call answers or raises VenueError; none blocks the event loop."""
+
+    def __init__(self, base_url: str, tls: ssl.SSLContext | None) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._tls = tls
+        self._session: requests.Session | None = None
+        self._worker = Worker("rest")
+
+    async def candles(self, stream: Stream, span: Span) -> list[Candle]:
+        """The candles that open in ``span`` (its first 1000), as the exchange has them.
+
+        The last one may still be forming: the caller knows by the exchange's time.
+        """
+        last = min(stream.interval.shift(span.first, rest.PAGE), span.end) - 1
+        query = rest.klines_query(stream.symbol, stream.interval, span.first, last)
+        return await self._ask(lambda: rest.decode_klines(self._get(rest.KLINES, query)))
+
+    async def server_time(self) -> int:
+        """The exchange's time in milliseconds."""
+        return await self._ask(lambda: rest.decode_time(self._get(rest.TIME, {})))
+
+    def close(self) -> None:
+        """Ask nothing more. A call that hangs is left to end with the process."""
+        self._worker.shutdown(wait=False)
+
+    async def _ask(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, call)
+
+    def _get(self, path: str, query: dict[str, str]) -> bytes:
+        import requests  # noqa: PLC0415 - 8 MB and 90 ms, for sessions that need REST
+
+        if self._session is None:
+            self._session = self._new_session()
+        try:
+            answer = self._session.get(self.base_url + path, params=query, timeout=_TIMEOUT)
+        except requests.RequestException as error:
+            raise VenueError(
+                f"cannot reach {self.base_url}: {root_cause(error)}", retryable=True
+            ) from None
+        if answer.status_code != requests.codes.ok:
+            raise self._refusal(answer)
+        return answer.content
+
+    def _new_session(self) -> requests.Session:
+        import requests  # noqa: PLC0415
+        from requests.adapters import HTTPAdapter  # noqa: PLC0415
+
+        tls = self._tls
+
+        class OneContext(HTTPAdapter):
+            """Verifies by the session's TLS context, so that REST and WebSocket trust the same."""
+
+            def init_poolmanager(self, *args: object, **kwargs: object) -> None:
+                super().init_poolmanager(*args, **kwargs, ssl_context=tls)  # type: ignore[arg-type]
+
+        session = requests.Session()
+        if tls is not None:
+            session.mount("https://", OneContext())
+        return session
+
+    def _refusal(self, answer: requests.Response) -> VenueError:
+        told = rest.decode_error(answer.content)
+        reason = f"{told[1]} (code {told[0]})" if told else answer.reason
+        wait = answer.headers.get("Retry-After", "")
+        return VenueError(
+            f"{self.base_url} answered {answer.status_code}: {reason}",
+            retryable=not (told and told[0] == _INVALID_SYMBOL),
+            retry_after=float(wait) if wait.isdecimal() else None,
+        )

@@ -1,0 +1,63 @@
+"""One recorder a file: an exclusive ``flock`` on ``….csv.lock``.
+
+The lock is a file of its own, so that readers of the candle file are never blocked. The kernel frees
+it when its holder dies, however it dies; the file itself stays and names the last holder.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+
+from kline_ops.errors import JournalError
+
+
+class FileLock:
+    """Exclusive, and held until :meth:`release` or the end of the process."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.path = target.with_name(target.name + ".lock")
+        self._fd: int | None = None
+
+    def acquire(self, owner: str) -> None:
+        """Take the lock, or say who has it.
+
+        Raises:
+            JournalError: another process holds it, or the folder can not be written.
+        """
+        try:
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise JournalError(
+                f"cannot lock {self.target}: {error.strerror}",
+                hint="check the permissions and free space of its folder",
+            ) from None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = _holder(os.pread(fd, 4096, 0))
+            os.close(fd)
+            raise JournalError(
+                f"{self.target} is being recorded by {holder}",
+                hint="stop that recorder first, or give this session another data_dir",
+            ) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, json.dumps({"pid": os.getpid(), "session": owner}).encode(), 0)
+        self._fd = fd
+
+    def release(self) -> None:
+        """Let go; harmless where the lock is not held."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def _holder(content: bytes) -> str:
+    try:
+        told = json.loads(content)
+        return f"pid {int(told['pid'])} (session {told['session']})"
+    except (ValueError, KeyError, TypeError):
+        return "another process"

@@ -1,0 +1,358 @@
+"""Keeps the candles of one stream: takes them in, writes them, and pursues what is missing.
+
+Two tasks beside the one that delivers. The writer puts what is pending on the disk, in a worker
+thread, as fast as the disk lets it; when the disk fails the candles wait here and are written in order
+once it is back. The pursuer asks REST for what is due and not there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from kline_ops import events
+from kline_ops.clock import Clock
+from kline_ops.errors import JournalError, VenueError
+from kline_ops.events import Bus, Event
+from kline_ops.market import timestamp
+from kline_ops.market.candle import Candle
+from kline_ops.market.messages import FrameRejected, Kline
+from kline_ops.market.server_time import ServerTime
+from kline_ops.market.stream import Stream
+from kline_ops.record.backfill import Backfill
+from kline_ops.record.journal import Journal
+from kline_ops.record.pursuit import Pursuit
+from kline_ops.record.sequence import Sequence, Span, Verdict
+from kline_ops.worker import Worker
+
+T = TypeVar("T")
+
+STREAM = "stream"
+REST = "rest"
+
+#: Seconds between two tries at a disk that fails, and for the last write at the end.
+_DISK_RETRY = 1.0
+_CLOSE_TIMEOUT = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class _Pending(NamedTuple):
+    candle: Candle
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a recorder can say of itself. Open times in milliseconds; None before the first."""
+
+    first_ms: int | None
+    last_ms: int | None
+    owed: int
+    on_disk: int
+    missing: int
+    waiting: int
+    #: When the next candle is closed.
+    next_due_ms: int | None
+    #: Due, not on disk, and not given up.
+    pursued: int
+    #: For how long (s) the newest owed candle has been due; zero or less while it is not.
+    overdue_for: float
+    disk_error: str | None
+    rest_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordOptions:
+    """``grace`` in seconds after a close, before REST is asked; ``since_ms``: owed from then on."""
+
+    grace: float = 2.0
+    since_ms: int | None = None
+
+
+class Recorder:
+    """One stream's keeper. Times of candles are the exchange's."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        journal: Journal,
+        backfill: Backfill | None,
+        options: RecordOptions,
+        *,
+        bus: Bus,
+        clock: Clock,
+        server_time: ServerTime,
+    ) -> None:
+        self.stream = stream
+        self.interval = stream.interval
+        self._journal = journal
+        self._backfill = backfill
+        self._bus = bus
+        self._clock = clock
+        self._server_time = server_time
+        self._grace_ms = int(options.grace * 1000)
+        self._since_ms = options.since_ms
+        self._sequence = Sequence(stream.interval)
+        self._pursuit = Pursuit()
+        self._pending: list[_Pending] = []
+        self._told_until: int | None = None
+        self._disk_error: str | None = None
+        self._rest_error: str | None = None
+        self._writer = Worker("journal")
+        self._work = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        #: Called after each write with what :meth:`settled_before` says then.
+        self.on_settled: Callable[[int], None] = lambda _before: None
+
+    @property
+    def has_backfill(self) -> bool:
+        """False where there is no REST address to ask."""
+        return self._backfill is not None
+
+    async def start(self) -> None:
+        """Open the candle file (its lock is held already) and begin.
+
+        Raises:
+            JournalError: the file is not ours to write.
+        """
+        contents = await self._in_writer(self._journal.open)
+        self._tell_repair()
+        after = None if contents.last_ms is None else self.interval.after(contents.last_ms)
+        self._sequence = Sequence(
+            self.interval, first_ms=contents.first_ms, next_ms=after, holes=contents.holes
+        )
+        if self._since_ms is not None:
+            self._sequence.begin(self.interval.ceil(self._since_ms))
+        self._tasks = [
+            asyncio.create_task(self._write_loop(), name="write"),
+            asyncio.create_task(self._pursue_loop(), name="pursue"),
+        ]
+
+    def deliver(self, kline: Kline) -> None:
+        """Take in an update from a stream; only a closed candle is kept.
+
+        Raises:
+            FrameRejected: it opens later than the exchange's time allows.
+        """
+        candle, now = kline.candle, self._clock.monotonic()
+        after = self.interval.after(candle.open_ms)
+        if self._server_time.heard and candle.open_ms > (
+            self._server_time.now_ms(now) + self.interval.typical_ms
+        ):
+            raise FrameRejected("opens in the future")
+        # An event time far from its candle is no clock; a late repetition is one second at most.
+        if candle.open_ms <= kline.event_ms <= after + 60_000:
+            self._server_time.observe(kline.event_ms, now)
+        if self._sequence.next_ms is None:
+            self._sequence.begin(candle.open_ms)
+            self._changed.set()
+        if kline.closed:
+            self._take(candle, STREAM)
+
+    def settled_before(self) -> int:
+        """Every candle that closes before this moment is on disk, or not to be had at REST."""
+        unsettled = [item.candle.open_ms for item in self._pending]
+        unsettled += [hole.first for hole in self._sequence.holes[:1]]
+        if self._sequence.next_ms is not None:
+            unsettled.append(self._sequence.next_ms)
+        return self.interval.after(min(unsettled)) if unsettled else 0
+
+    def figures(self) -> Figures:
+        """What is owed, what is on disk, what is missing: by the exchange's time."""
+        sequence, now_ms = self._sequence, self._now_ms()
+        overdue_end = self.interval.floor(now_ms - self._grace_ms)
+        late = sum(1 for item in self._pending if item.candle.open_ms < overdue_end)
+        pursued = late + self._slots(sequence.due(now_ms, self._grace_ms))
+        next_ms, last, overdue_ms = sequence.next_ms, None, 0
+        if next_ms is not None:
+            overdue_ms = now_ms - self._grace_ms - self.interval.after(next_ms)
+            last = None if next_ms == sequence.first_ms else self.interval.shift(next_ms, -1)
+        return Figures(
+            first_ms=sequence.first_ms,
+            last_ms=last,
+            owed=sequence.owed(now_ms),
+            on_disk=sequence.taken() - len(self._pending),
+            missing=pursued + self._slots(sequence.confirmed),
+            waiting=len(self._pending),
+            next_due_ms=None if next_ms is None else self.interval.after(next_ms),
+            pursued=pursued,
+            overdue_for=overdue_ms / 1000.0,
+            disk_error=self._disk_error,
+            rest_error=self._rest_error,
+        )
+
+    def _slots(self, spans: Iterable[Span]) -> int:
+        return sum(self.interval.slots(*span) for span in spans)
+
+    async def close(self) -> None:
+        """Write what is pending, sync it, let go of the file. Bounded, whatever the disk does."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._backfill is not None:
+            self._backfill.close()
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await self._write_pending()
+                await self._in_writer(self._journal.close)
+        except (JournalError, TimeoutError) as error:
+            _log.error("%d candles could not be written: %s", len(self._pending), error)
+        self._writer.shutdown(wait=False)
+
+    def _take(self, candle: Candle, source: str) -> None:
+        answer = self._sequence.offer(candle)
+        if answer.hole is not None:
+            self._tell_hole(answer.hole)
+        if answer.verdict is Verdict.CONFLICT and answer.kept is not None:
+            self._bus.emit(
+                events.CandleConflict(
+                    open_time=timestamp.to_text(candle.open_ms),
+                    kept=",".join(answer.kept.values()),
+                    seen=",".join(candle.values()),
+                )
+            )
+        if answer.verdict in {Verdict.NEW, Verdict.FILL}:
+            self._pending.append(_Pending(candle, source))
+            self._work.set()
+            if answer.hole is not None:
+                self._changed.set()
+
+    async def _write_loop(self) -> None:
+        failed_at: float | None = None
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            try:
+                written = await self._write_pending()
+            except JournalError as error:
+                if failed_at is None:
+                    failed_at = self._clock.monotonic()
+                    self._disk_error = error.one_line()
+                    waiting = len(self._pending)
+                    self._bus.emit(events.DiskFull(reason=error.one_line(), waiting=waiting))
+                await asyncio.sleep(_DISK_RETRY)
+                self._work.set()
+                continue
+            if failed_at is not None:
+                seconds = round(self._clock.monotonic() - failed_at, 3)
+                self._bus.emit(events.DiskRecovered(written=written, seconds=seconds))
+                failed_at = self._disk_error = None
+
+    async def _write_pending(self) -> int:
+        batch = list(self._pending)
+        if not batch:
+            return 0
+        await self._in_writer(self._journal.write, [item.candle for item in batch])
+        del self._pending[: len(batch)]
+        self._tell_repair()
+        for source in (STREAM, REST):
+            self._tell_recorded([i.candle for i in batch if i.source == source], source)
+        self.on_settled(self.settled_before())
+        return len(batch)
+
+    async def _pursue_loop(self) -> None:
+        """Ask for what is due until nothing is, then wait for the next close, or for news."""
+        while True:
+            self._changed.clear()
+            await self._pursue_once()
+            timer = asyncio.get_running_loop().call_later(self._until_next(), self._changed.set)
+            await self._changed.wait()
+            timer.cancel()
+
+    async def _pursue_once(self) -> None:
+        if self._backfill is None:
+            return
+        try:
+            if not self._server_time.heard:
+                told = await self._backfill.server_time()
+                self._server_time.observe(told, self._clock.monotonic())
+            while parts := self._pursuit.to_ask(self._due(), self._clock.monotonic()):
+                await self._ask(self._backfill, parts[0])
+                self._rest_error = None
+        except (VenueError, ValueError) as error:
+            self._rest_failed(error)
+
+    async def _ask(self, backfill: Backfill, part: Span) -> None:
+        self._tell_hole(part)
+        candles = await backfill.candles(self.stream, part)
+        end = min(self.interval.shift(part.first, 1000), part.end)
+        asked = Span(part.first, end)
+        for candle in candles:
+            inside = asked.first <= candle.open_ms < asked.end
+            if inside and self.interval.is_open(candle.open_ms) and candle.problem() is None:
+                self._take(candle, REST)
+        left = [
+            Span(max(span.first, asked.first), min(span.end, asked.end))
+            for span in self._due()
+            if span.first < asked.end and asked.first < span.end
+        ]
+        now = self._clock.monotonic()
+        for span in self._pursuit.answered(asked, left, now, self._now_ms()):
+            self._sequence.confirm_absent(span)
+            self._bus.emit(self._about(events.HoleConfirmed, span))
+
+    def _rest_failed(self, error: VenueError | ValueError) -> None:
+        now = self._clock.monotonic()
+        if isinstance(error, VenueError):
+            self._pursuit.failed(now, error.retry_after, retryable=error.retryable)
+        else:
+            self._pursuit.failed(now, None, retryable=True)
+        if self._rest_error is None:
+            self._bus.emit(events.BackfillFailed(reason=" ".join(str(error).split())))
+        self._rest_error = " ".join(str(error).split())
+
+    def _until_next(self) -> float:
+        """Seconds until something can become due, or may be asked for again."""
+        now, now_ms = self._clock.monotonic(), self._now_ms()
+        again = self._pursuit.next_at(self._due(), now)
+        if again is not None:
+            return max(again - now, 0.01)
+        if self._pursuit.failing and not self._server_time.heard:
+            return 1.0
+        open_now = self.interval.floor(now_ms - self._grace_ms)
+        wait = (self.interval.after(open_now) + self._grace_ms - now_ms) / 1000.0
+        return min(max(wait, 0.01), 60.0)
+
+    def _due(self) -> list[Span]:
+        return self._sequence.due(self._now_ms(), self._grace_ms)
+
+    def _now_ms(self) -> int:
+        return self._server_time.now_ms(self._clock.monotonic())
+
+    async def _in_writer(self, call: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, call, *args)
+
+    def _tell_repair(self) -> None:
+        if self._journal.repaired is not None:
+            what, saved_to = self._journal.repaired
+            self._journal.repaired = None
+            self._bus.emit(events.JournalRepaired(what=what, saved_to=str(saved_to)))
+
+    def _tell_hole(self, span: Span) -> None:
+        """One event for each missing candle, however often it is met again."""
+        first = span.first if self._told_until is None else max(span.first, self._told_until)
+        if first < span.end:
+            self._told_until = span.end
+            self._bus.emit(self._about(events.HoleFound, Span(first, span.end)))
+
+    def _tell_recorded(self, candles: list[Candle], source: str) -> None:
+        if not candles:
+            return
+        opens = [candle.open_ms for candle in candles]
+        first, last = timestamp.to_text(min(opens)), timestamp.to_text(max(opens))
+        count = len(opens)
+        self._bus.emit(events.Recorded(first=first, last=last, candles=count, source=source))
+        if source == REST:
+            self._bus.emit(events.HoleFilled(first=first, last=last, candles=count, source=source))
+
+    def _about(self, kind: type[events.HoleFound | events.HoleConfirmed], span: Span) -> Event:
+        return kind(
+            first=timestamp.to_text(span.first),
+            last=timestamp.to_text(self.interval.shift(span.end, -1)),
+            candles=self.interval.slots(*span),
+        )

@@ -1,0 +1,6 @@
+"""The resilience kit: pure rules that take ``now`` and answer what to do. No I/O, no clock."""
+
+from kline_ops.resilience.backoff import Backoff
+from kline_ops.resilience.time_trigger import TimeTrigger
+
+__all__ = ["Backoff", "TimeTrigger"]

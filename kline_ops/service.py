@@ -1,0 +1,305 @@
+"""One recording session, wired from its parts. Read it top to bottom to see the whole program.
+
+    exchange ══ Feed ── Kline ──▶ Recorder ── Journal ──▶ candles_*.csv
+                 ▲                   │  ▲
+             TimeTrigger          hole  REST
+                                     ▼
+                     Bus ──▶ log, events.jsonl, state file
+
+Recording comes first: everything that listens is behind a queue, a thread or a boundary of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import ssl
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from kline_ops import events
+from kline_ops.clock import Clock
+from kline_ops.config.settings import Settings
+from kline_ops.errors import JournalError
+from kline_ops.events import Bus, Listener
+from kline_ops.feed.connection import Options
+from kline_ops.feed.feed import Feed, FeedOptions
+from kline_ops.feed.plan import Timing
+from kline_ops.market import timestamp
+from kline_ops.market.server_time import ServerTime
+from kline_ops.observe.logs import EventLog
+from kline_ops.record.backfill import Backfill
+from kline_ops.record.journal import Journal
+from kline_ops.record.recorder import Recorder, RecordOptions
+from kline_ops.resilience import Backoff, TimeTrigger
+from kline_ops.watch.keeper import Standing, StateKeeper
+from kline_ops.watch.verdict import Facts
+from kline_ops.worker import Worker
+
+#: The planned restart looks at the time this often (s) at the latest: a stepped clock, a suspend.
+_LONGEST_SLEEP = 1.0
+#: Seconds that the last state and the last events may take at the end.
+_LAST_WORDS = 0.5
+
+_WRITTEN_AT_ONCE = (
+    events.SessionStarted,
+    events.Live,
+    events.Disconnected,
+    events.RestartPlanned,
+    events.RestartSkipped,
+)
+
+_log = logging.getLogger(__name__)
+
+
+def new_journal(settings: Settings) -> Journal:
+    """The session's journal, locked: from here on this process is the file's only recorder.
+
+    Raises:
+        JournalError: somebody else records into it; nothing was touched.
+    """
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise JournalError(f"cannot create {settings.data_dir}: {error.strerror}") from None
+    always = settings.config.record.fsync == "always"
+    journal = Journal(settings.csv, settings.stream.interval, owner=settings.name, sync=always)
+    journal.lock()
+    return journal
+
+
+class Session:
+    """Records until it is told to stop. Make one, run it once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        journal: Journal,
+        *,
+        clock: Clock,
+        draw: Callable[[], float],
+        listeners: tuple[Listener, ...] = (),
+    ) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._clock = clock
+        self._draw = draw
+        self._sideline = Worker("sideline")
+        self._bus = Bus()
+        for listener in listeners:
+            self._bus.listen(listener)
+        self._server_time = ServerTime(clock.wall_ms(), clock.monotonic())
+        self._tls: ssl.SSLContext | None = None
+        self._reason = "asked to"
+        self._stop = asyncio.Event()
+
+    def stop(self, reason: str) -> None:
+        """End cleanly: the row is finished and synced, sockets are closed."""
+        self._reason = reason
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Record. Returns after :meth:`stop`, with everything received on disk.
+
+        Raises:
+            JournalError: the candle file is not ours to write.
+        """
+        async with AsyncExitStack() as stack:
+            ws_url, rest_url = await self._addresses(stack)
+            if ws_url.startswith("wss:") or (rest_url or "").startswith("https:"):
+                # One for all connections: each costs 16 ms and 2 MB. SSL_CERT_FILE is honoured.
+                self._tls = ssl.create_default_context()
+            self._keeper = self._new_keeper(ws_url)
+            self._recorder = recorder = self._new_recorder(rest_url)
+            self._feed = feed = self._new_feed(ws_url)
+            recorder.on_settled = feed.settled
+            await recorder.start()
+            self._announce()
+            feed.start()
+            chores = [
+                asyncio.create_task(self._beat(), name="beat"),
+                asyncio.create_task(self._rotate(), name="rotate"),
+            ]
+            await self._stop.wait()
+            for chore in chores:
+                chore.cancel()
+            await feed.close()
+            await recorder.close()
+        await self._last_words()
+
+    # -- the parts --------------------------------------------------------------------------------
+
+    async def _addresses(self, stack: AsyncExitStack) -> tuple[str, str | None]:
+        """The exchange's addresses; the embedded one is started for them."""
+        settings = self._settings
+        if settings.ws_url is not None:
+            return settings.ws_url, settings.rest_url
+        from kline_ops.exchange.embedded import embedded  # noqa: PLC0415 - for the demo only
+
+        server = await stack.enter_async_context(embedded(self._clock))
+        return server.ws_url, server.rest_url
+
+    def _new_keeper(self, ws_url: str) -> StateKeeper:
+        settings = self._settings
+        beat = settings.config.resilience.heartbeat.interval
+        keeper = StateKeeper(settings.state_file, self._clock, endpoint=ws_url, beat=beat)
+        self._bus.listen(keeper.hear)
+        self._bus.listen(EventLog(settings.events_file, self._clock, self._sideline).hear)
+        self._bus.listen(self._write_state_at)
+        return keeper
+
+    def _new_recorder(self, rest_url: str | None) -> Recorder:
+        record = self._settings.config.record
+        backfill = None
+        if rest_url is not None and record.backfill:
+            backfill = Backfill(rest_url, self._tls)
+        return Recorder(
+            self._settings.stream,
+            self._journal,
+            backfill,
+            RecordOptions(record.grace, self._settings.since_ms),
+            bus=self._bus,
+            clock=self._clock,
+            server_time=self._server_time,
+        )
+
+    def _new_feed(self, ws_url: str) -> Feed:
+        websocket, record = self._settings.config.websocket, self._settings.config.record
+        connection = Options(
+            open_timeout=websocket.connection.timeout,
+            ping_interval=websocket.ping.interval,
+            ping_timeout=websocket.ping.timeout,
+            tls=self._tls,
+        )
+        retry = websocket.reconnect
+        timing = Timing(
+            stall=websocket.stall_timeout,
+            proof=websocket.proof_timeout,
+            linger=record.grace + record.rest_patience,
+        )
+        return Feed(
+            [self._settings.stream],
+            FeedOptions(
+                ws_url,
+                connection,
+                Backoff(retry.delay, retry.max_delay, retry.max_attempts),
+                timing,
+            ),
+            bus=self._bus,
+            clock=self._clock,
+            server_time=self._server_time,
+            on_kline=self._recorder.deliver,
+            draw=self._draw,
+        )
+
+    # -- chores -----------------------------------------------------------------------------------
+
+    async def _rotate(self) -> None:
+        """Renew the connection at each boundary of the TimeTrigger, ``margin`` before it."""
+        rotation = self._settings.rotation
+        if rotation is None:
+            return
+        self._trigger = trigger = TimeTrigger(
+            rotation.modulo, last_boundary_ms=self._keeper.last_boundary_ms
+        )
+        while True:
+            now = self._clock.monotonic()
+            now_ms = self._server_time.now_ms(now)
+            boundary = trigger.poll(now_ms, rotation.margin)
+            if boundary is not None:
+                self._renew(boundary, boundary - now_ms, now)
+            due_in = (trigger.next_due(now_ms, rotation.margin) - now_ms) / 1000.0
+            await asyncio.sleep(min(max(due_in, 0.001), _LONGEST_SLEEP))
+
+    def _renew(self, boundary_ms: int, ahead_ms: int, now: float) -> None:
+        rotation, since = self._settings.rotation, self._feed.live_since()
+        if rotation is None:
+            return
+        at = timestamp.to_text(boundary_ms)
+        lived = 0.0 if since is None else now - since + ahead_ms / 1000.0
+        if lived < rotation.min_connection_duration or since is None:
+            self._bus.emit(events.RestartSkipped(boundary=at, seconds=round(lived, 3)))
+            return
+        self._bus.emit(events.RestartPlanned(boundary=at))
+        self._feed.replace(events.PLANNED)
+
+    async def _beat(self) -> None:
+        """Write the state file every ``heartbeat.interval``."""
+        while True:
+            self._write_state()
+            await asyncio.sleep(self._settings.config.resilience.heartbeat.interval)
+
+    def _write_state_at(self, event: events.Event) -> None:
+        """Listener: what a look from outside waits for, or must outlive a crash, is written at once."""
+        if isinstance(event, _WRITTEN_AT_ONCE):
+            self._write_state()
+
+    def _write_state(self) -> None:
+        state = self._keeper.state(self._standing())
+        self._sideline.submit(self._try_to_write_state, state)
+
+    def _try_to_write_state(self, state: dict[str, object]) -> None:
+        try:
+            self._keeper.write(state)
+        except OSError as error:
+            _log.warning("the state file was not written: %s", error.strerror)
+
+    def _standing(self) -> Standing:
+        figures, feed = self._recorder.figures(), self._feed
+        websocket, record = self._settings.config.websocket, self._settings.config.record
+        interval = self._settings.stream.interval
+        last = figures.last_ms
+        return Standing(
+            facts=Facts(
+                uptime=self._keeper.uptime,
+                dark_for=self._keeper.dark_for,
+                has_data=feed.messages > feed.rejects.total,
+                overdue_for=figures.overdue_for,
+                pursued=figures.pursued,
+                backfill=self._recorder.has_backfill,
+                rest_error=figures.rest_error,
+                disk_error=figures.disk_error,
+                feed_error=self._keeper.feed_error,
+                patience=record.grace + record.rest_patience,
+                stall=websocket.stall_timeout,
+            ),
+            last_open_ms=last,
+            last_close_ms=None if last is None else interval.after(last),
+            next_due_ms=figures.next_due_ms,
+            next_restart_ms=self._next_restart_ms(),
+            owed=figures.owed,
+            on_disk=figures.on_disk,
+            missing=figures.missing,
+        )
+
+    def _next_restart_ms(self) -> int | None:
+        if self._settings.rotation is None:
+            return None
+        trigger = TimeTrigger(
+            self._settings.rotation.modulo, last_boundary_ms=self._keeper.last_boundary_ms
+        )
+        return trigger.next_due(self._server_time.now_ms(self._clock.monotonic()))
+
+    # -- first and last words ---------------------------------------------------------------------
+
+    def _announce(self) -> None:
+        stream = self._settings.stream
+        self._bus.emit(
+            events.SessionStarted(
+                name=self._settings.name,
+                pid=os.getpid(),
+                symbol=stream.symbol,
+                interval=stream.interval.name,
+                csv=str(self._settings.csv),
+            )
+        )
+        for warning in self._settings.warnings:
+            _log.warning("%s", warning)
+
+    async def _last_words(self) -> None:
+        self._bus.emit(events.SessionStopped(reason=self._reason))
+        self._write_state()
+        self._sideline.shutdown(wait=False)
+        if not self._sideline.join(_LAST_WORDS):
+            _log.warning("the last state could not be written in time")

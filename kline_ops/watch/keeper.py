@@ -1,0 +1,138 @@
+"""Keeps the state file: counts what happens, asks the session how it stands, writes it down.
+
+Fields as users of the field know them: ``timestamp, heartbeat_sessions, websocket_reconnects,
+candles_received, last_candle_time, status, error, metadata``. ``status`` follows the data, never the
+mere process; ``metadata`` holds what ``kline-ops status`` needs.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from kline_ops import events
+from kline_ops.clock import Clock
+from kline_ops.events import PLANNED, Event
+from kline_ops.market import timestamp
+from kline_ops.watch.files import Json, read_json, write_json
+from kline_ops.watch.process import started_at
+from kline_ops.watch.verdict import Facts, Word, judge
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the session stands at this moment, as the session tells it."""
+
+    facts: Facts
+    last_open_ms: int | None
+    last_close_ms: int | None
+    next_due_ms: int | None
+    next_restart_ms: int | None
+    owed: int
+    on_disk: int
+    missing: int
+
+
+class StateKeeper:
+    """Listens to events; :meth:`state` is what stands in the file."""
+
+    def __init__(self, path: Path, clock: Clock, *, endpoint: str, beat: float) -> None:
+        self._path = path
+        self._clock = clock
+        self._endpoint = endpoint
+        self._beat = beat
+        self._started_ms = clock.wall_ms()
+        self._has_been_live = False
+        self._reconnects = 0
+        self._planned = 0
+        self._candles = 0
+        #: The last thing that went wrong with the connection; None while one delivers.
+        self.feed_error: str | None = None
+        self._live: set[int] = set()
+        self._dark_since: float | None = clock.monotonic()
+        before = ((read_json(path) or {}).get("metadata") or {}).get("last_boundary")
+        self.last_boundary_ms = timestamp.to_ms(before) if isinstance(before, str) else None
+        self._stopped = False
+
+    def hear(self, event: Event) -> None:
+        """Listener: counts."""
+        match event:
+            case events.Live(connection=number):
+                # One that comes up while none delivers is a reconnect; the others are replacements.
+                self._reconnects += self._has_been_live and not self._live
+                self._has_been_live = True
+                self._live.add(number)
+                self._dark_since = self.feed_error = None
+            case events.Replaced(old=number, why=why):
+                self._planned += why == PLANNED
+                self._reconnects += why != PLANNED
+                self._drop(number)
+            case events.Disconnected(connection=number, reason=reason):
+                self._drop(number)
+                if not self._live:
+                    self.feed_error = reason
+            case events.Recorded(candles=candles):
+                self._candles += candles
+            case (
+                events.RestartPlanned(boundary=boundary) | events.RestartSkipped(boundary=boundary)
+            ):
+                self.last_boundary_ms = timestamp.to_ms(boundary)
+            case events.SessionStopped():
+                self._stopped = True
+
+    @property
+    def dark_for(self) -> float | None:
+        """Seconds without a connection that delivers; None while there is one."""
+        if self._dark_since is None:
+            return None
+        return self._clock.monotonic() - self._dark_since
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the session began, by the wall clock."""
+        return (self._clock.wall_ms() - self._started_ms) / 1000.0
+
+    def state(self, standing: Standing) -> Json:
+        """The content of the state file."""
+        word, reason = judge(standing.facts)
+        status = "stopped" if self._stopped else word.value.lower()
+        return {
+            "timestamp": _text(self._clock.wall_ms()),
+            "heartbeat_sessions": 1,
+            "websocket_reconnects": self._planned + self._reconnects,
+            "candles_received": self._candles,
+            "last_candle_time": _text(standing.last_open_ms),
+            "status": status,
+            "error": None if self._stopped or word is Word.RECORDING else reason or None,
+            "metadata": {
+                "pid": os.getpid(),
+                "pid_started": started_at(),
+                "started_ms": self._started_ms,
+                "heartbeat_interval": self._beat,
+                "endpoint": self._endpoint,
+                "live": sorted(self._live),
+                "last_candle_closed_ms": standing.last_close_ms,
+                "next_due": _text(standing.next_due_ms),
+                "next_restart": _text(standing.next_restart_ms),
+                "last_boundary": _text(self.last_boundary_ms),
+                "owed": standing.owed,
+                "on_disk": standing.on_disk,
+                "missing": standing.missing,
+                "restarts_planned": self._planned,
+                "reconnects": self._reconnects,
+            },
+        }
+
+    def write(self, state: Json) -> None:
+        """Replace the file. Raises OSError."""
+        write_json(self._path, state)
+
+    def _drop(self, number: int) -> None:
+        self._live.discard(number)
+        if not self._live and self._dark_since is None:
+            self._dark_since = self._clock.monotonic()
+
+
+def _text(ms: int | None) -> str | None:
+    return None if ms is None else timestamp.to_text(ms)

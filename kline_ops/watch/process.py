@@ -1,0 +1,52 @@
+"""Is a process what it was taken for? By pid *and* start time: pids are used again.
+
+A zombie still answers ``kill(pid, 0)``, and a stopped process looks alive to it: so ``/proc`` is read
+(proc(5), ``/proc/PID/stat``: state and starttime).
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+from pathlib import Path
+
+
+class Process(enum.Enum):
+    """What became of a process."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    ZOMBIE = "zombie"
+    GONE = "gone"
+
+
+_LETTERS = {"Z": Process.ZOMBIE, "X": Process.ZOMBIE, "T": Process.STOPPED, "t": Process.STOPPED}
+
+
+def look_at(pid: object, started: object) -> Process:
+    """The process with this pid that started then; GONE if it is another one by now."""
+    if not isinstance(pid, int) or pid <= 0:
+        return Process.GONE
+    stat = _stat(pid)
+    if stat is None:
+        return Process.GONE
+    letter, start_time = stat
+    if started is not None and started != start_time:
+        return Process.GONE
+    return _LETTERS.get(letter, Process.RUNNING)
+
+
+def started_at(pid: int | None = None) -> int | None:
+    """The start time of a process (clock ticks since boot), to be kept beside its pid."""
+    stat = _stat(os.getpid() if pid is None else pid)
+    return stat[1] if stat else None
+
+
+def _stat(pid: int) -> tuple[str, int] | None:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The second field is the command in brackets; it may hold anything, brackets too.
+    fields = text.rpartition(")")[2].split()
+    return fields[0], int(fields[19])

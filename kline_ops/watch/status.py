@@ -1,0 +1,79 @@
+"""Looking at a session: gathers the evidence and makes one record of it.
+
+Reads JSON that others keep; takes no lock, starts nothing, asks no network.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kline_ops.watch.files import Json, read_json
+from kline_ops.watch.process import look_at
+from kline_ops.watch.registry import KnownSession
+from kline_ops.watch.verdict import Evidence, Word, verdict
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def look(session: KnownSession, now_ms: int) -> tuple[Word, Json]:
+    """The word for a session, and the record that ``status --json`` prints."""
+    state = read_json(Path(session.state_file))
+    told: Json = (state or {}).get("metadata") or {}
+    written_ms = _to_ms((state or {}).get("timestamp"))
+    exit_told = read_json(Path(session.exit_file))
+    if state and exit_told and (_to_ms(exit_told.get("at")) or 0) < (told.get("started_ms") or 0):
+        exit_told = None  # of an earlier run
+    word, reason = verdict(
+        Evidence(
+            state=state,
+            state_age=None if written_ms is None else (now_ms - written_ms) / 1000.0,
+            beat=float(told.get("heartbeat_interval") or 5.0),
+            recorder=look_at(told.get("pid"), told.get("pid_started")),
+            keeper=look_at(session.keeper_pid, session.keeper_started),
+            exit=exit_told,
+        )
+    )
+    running = word not in {Word.STOPPED, Word.DEAD}
+    return word, _record(session, state or {}, told, word, reason, now_ms if running else None)
+
+
+def _record(
+    session: KnownSession, state: Json, told: Json, word: Word, reason: str, now_ms: int | None
+) -> dict[str, Any]:
+    started_ms = told.get("started_ms")
+    closed_ms = told.get("last_candle_closed_ms")
+    return {
+        "name": session.name,
+        "state": word.value,
+        "reason": reason,
+        "pid": told.get("pid"),
+        "symbol": session.symbol,
+        "interval": session.interval,
+        "csv": session.csv,
+        "endpoint": told.get("endpoint") or session.endpoint,
+        "last_candle": state.get("last_candle_time"),
+        "last_candle_age_seconds": _age(closed_ms, now_ms),
+        "next_due": told.get("next_due") if now_ms is not None else None,
+        "owed": told.get("owed", 0),
+        "on_disk": told.get("on_disk", 0),
+        "missing": told.get("missing", 0),
+        "restarts_planned": told.get("restarts_planned", 0),
+        "reconnects": told.get("reconnects", 0),
+        "next_restart": told.get("next_restart") if now_ms is not None else None,
+        "uptime_seconds": _age(started_ms, now_ms),
+    }
+
+
+def _age(since_ms: object, now_ms: int | None) -> float | None:
+    if now_ms is None or not isinstance(since_ms, int):
+        return None
+    return round((now_ms - since_ms) / 1000.0, 3)
+
+
+def _to_ms(text: object) -> int | None:
+    try:
+        return int((datetime.fromisoformat(str(text)) - _EPOCH).total_seconds() * 1000)
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,137 @@
+"""What a session is, from evidence: one word and the reason. Pure.
+
+The recorder judges its data (``judge``: it knows the exchange's time); a look from outside
+(``verdict``) judges the recorder: is there a process, does it write its state, how did it end.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from kline_ops.errors import EXIT_FINDING, EXIT_GOOD, EXIT_NOT_RUNNING
+from kline_ops.watch.files import Json
+from kline_ops.watch.process import Process
+
+
+class Word(enum.Enum):
+    """The state of a session."""
+
+    STARTING = "STARTING"
+    RECORDING = "RECORDING"
+    CATCHING_UP = "CATCHING_UP"
+    STALLED = "STALLED"
+    STOPPED = "STOPPED"
+    DEAD = "DEAD"
+
+    @property
+    def exit_code(self) -> int:
+        """What ``status`` exits with."""
+        if self in {Word.STOPPED, Word.DEAD}:
+            return EXIT_NOT_RUNNING
+        return EXIT_FINDING if self is Word.STALLED else EXIT_GOOD
+
+
+#: The state file may be this many beats late, and never less than this many seconds.
+_LATE_BEATS = 3
+_LATE_SECONDS = 5.0
+#: Seconds without any connection that delivers before a session is called stalled.
+_DARK_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the recorder knows of its data. Seconds; None where there is nothing yet."""
+
+    #: Since the session began, and since when no connection has been delivering.
+    uptime: float
+    dark_for: float | None
+    has_data: bool
+    #: How long the newest owed candle has been due; zero or less while it is not.
+    overdue_for: float
+    #: Owed, due, and being asked for.
+    pursued: int
+    backfill: bool
+    disk_error: str | None
+    rest_error: str | None
+    feed_error: str | None
+    #: Longest time that a candle may take from its close to the disk.
+    patience: float
+    stall: float
+
+
+def judge(facts: Facts) -> tuple[Word, str]:
+    """What the recorder is, by its data."""
+    if facts.disk_error is not None:
+        return Word.STALLED, facts.disk_error
+    dark = facts.dark_for is not None and facts.dark_for > _DARK_SECONDS
+    if not facts.has_data and facts.pursued == 0:
+        if dark and facts.feed_error:
+            return Word.STALLED, f"no data yet: {facts.feed_error}"
+        if facts.uptime > facts.stall:
+            return Word.STALLED, f"no data yet: {facts.feed_error or 'the stream is silent'}"
+        return Word.STARTING, facts.feed_error or "waiting for the first data"
+    if dark:
+        return Word.STALLED, f"not connected: {facts.feed_error or 'no connection delivers'}"
+    if facts.pursued:
+        why = f": {facts.rest_error}" if facts.rest_error else ""
+        if (why or not facts.backfill) and facts.overdue_for > max(facts.stall, facts.patience):
+            return Word.STALLED, f"{facts.pursued} candles are overdue{why}"
+        if facts.backfill:
+            return Word.CATCHING_UP, f"asking REST for {facts.pursued} candles{why}"
+    return Word.RECORDING, ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What can be seen of a session from outside. Ages in seconds."""
+
+    state: Json | None
+    state_age: float | None
+    beat: float
+    recorder: Process
+    keeper: Process
+    exit: Json | None
+
+
+def verdict(evidence: Evidence) -> tuple[Word, str]:
+    """What the session is, whatever it says of itself."""
+    state = evidence.state
+    if state is None:
+        if evidence.keeper is Process.RUNNING:
+            return Word.STARTING, "no state yet"
+        return _ended(evidence)
+    if evidence.recorder in {Process.GONE, Process.ZOMBIE}:
+        if evidence.keeper is Process.RUNNING and state.get("status") != "stopped":
+            return Word.STARTING, "the recorder died and is being restarted"
+        return _ended(evidence)
+    if evidence.recorder is Process.STOPPED:
+        return Word.STALLED, "the process is suspended (continue it with: kill -CONT)"
+    late = max(_LATE_BEATS * evidence.beat, _LATE_SECONDS)
+    if evidence.state_age is None or evidence.state_age > late:
+        return (
+            Word.STALLED,
+            f"the process lives but has told nothing for {evidence.state_age:.0f} s",
+        )
+    if evidence.state_age < -late:
+        return Word.STALLED, "its state is from the future: a clock was stepped"
+    reason = state.get("error") or ""
+    try:
+        return Word(str(state.get("status")).upper()), str(reason)
+    except ValueError:
+        return Word.STALLED, f"its state is not known: {state.get('status')!r}"
+
+
+def _ended(evidence: Evidence) -> tuple[Word, str]:
+    """It runs no more: by its own last word, or by what its supervisor saw."""
+    told = evidence.exit or {}
+    if evidence.state is not None and evidence.state.get("status") == "stopped":
+        return Word.STOPPED, ""
+    if told.get("code") == 0:
+        return Word.STOPPED, ""
+    if told.get("signal"):
+        return Word.DEAD, f"killed by {told['signal']}"
+    if told.get("code") is not None:
+        last = told.get("reason") or ""
+        return Word.DEAD, f"exit code {told['code']}{': ' if last else ''}{last}"
+    return Word.DEAD, "the process is gone and said no last word"

@@ -1,0 +1,59 @@
+"""One thread for blocking calls, one after another.
+
+A disk that hangs and a REST host that never answers must not hold up the event loop, nor the end of
+the process: the thread is a daemon, so that nothing waits for a call that does not come back.
+(The threads of ``ThreadPoolExecutor`` are joined at exit, whatever they hang in.)
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from queue import SimpleQueue
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_Job = tuple[Future[object], Callable[[], object]]
+
+
+class Worker(Executor):
+    """Runs what it is given in order, in a daemon thread of its own."""
+
+    def __init__(self, name: str) -> None:
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Queue a call; its result or exception arrives in the future."""
+        future: Future[T] = Future()
+        self._jobs.put((future, lambda: fn(*args, **kwargs)))  # type: ignore[arg-type]
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
+        """Let the thread end after what is queued; with ``wait``, wait for it."""
+        self._jobs.put(None)
+        if wait:
+            self._thread.join()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread to end; False if it still hangs in a call."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            future, call = job
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                result = call()
+            except BaseException as error:  # noqa: BLE001 - handed to whoever awaits it
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+            # A thread that waits for its next job must not keep the last one alive.
+            del job, future, call

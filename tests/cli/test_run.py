@@ -1,0 +1,75 @@
+"""``kline-ops run``: every way to end it is clean, with and without a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import time
+
+import pytest
+
+from tests.support.machine import Machine, until
+
+
+def recording(machine: Machine, pid: int) -> bool:
+    metadata = machine.state("demo").get("metadata", {})
+    return metadata.get("pid") == pid and metadata.get("live")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_cleanly_within_two_seconds(
+    machine: Machine, number: signal.Signals
+) -> None:
+    child = machine.begin("run", "demo")
+    until(lambda: recording(machine, child.pid))
+    began = time.monotonic()
+    child.send_signal(number)
+    output, errors = child.communicate(timeout=10)
+    assert time.monotonic() - began < 2
+    assert child.returncode == 0
+    assert errors == ""
+    assert f"stopped: {number.name}" in output
+    assert machine.state("demo")["status"] == "stopped"
+
+
+@pytest.mark.parametrize("keys", [b"q", b"\x1b[21~", b"\x03"], ids=["q", "F10", "Ctrl+C"])
+def test_a_key_ends_it_cleanly(machine: Machine, keys: bytes) -> None:
+    controller, terminal = pty.openpty()
+
+    def own_the_terminal() -> None:
+        import fcntl
+        import termios
+
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    child = machine.begin(
+        "run", "demo", stdin=terminal, stdout=terminal, start_new_session=True,
+        preexec_fn=own_the_terminal,
+    )  # fmt: skip
+    os.close(terminal)
+    until(lambda: recording(machine, child.pid))
+    os.write(controller, keys)
+    assert child.wait(5) == 0
+    os.close(controller)
+    assert machine.state("demo")["status"] == "stopped"
+
+
+def test_the_terminal_may_go_away(machine: Machine) -> None:
+    """A closed terminal is a SIGHUP, and nobody left to write to."""
+    controller, terminal = pty.openpty()
+    child = machine.begin("run", "demo", stdin=terminal, stdout=terminal)
+    os.close(terminal)
+    until(lambda: recording(machine, child.pid))
+    os.close(controller)
+    child.send_signal(signal.SIGHUP)
+    assert child.wait(5) == 0
+    assert machine.state("demo")["status"] == "stopped"
+
+
+def test_an_unknown_preset_is_one_line(machine: Machine) -> None:
+    refused = machine.run("run", "demo", "--log-preset", "loud")
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines() == [
+        "kline-ops: --log-preset: no preset 'loud'. Try: prod, dev or trace"
+    ]

@@ -1,0 +1,146 @@
+"""Config files: every wrong one is refused with its place and the nearest right one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kline_ops.config import load
+from kline_ops.config.settings import Settings, load_settings
+from kline_ops.errors import ConfigError
+
+GOOD = "binance: {stream: {symbol: btcusdt, timeframe: 1h}}\n"
+
+
+@pytest.fixture
+def settings_of(tmp_path: Path):
+    def make(text: str, **environ: str) -> Settings:
+        path = tmp_path / "test.yml"
+        path.write_text(text)
+        return load_settings("test", path, environ)
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["demo", "resilience-tmux"])
+def test_shipped_configs_are_good(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_settings(name, None, {}).name == name
+
+
+def test_addresses_follow_from_the_environment(settings_of):
+    settings = settings_of(GOOD.replace("{stream", "{environment: testnet, stream"))
+    assert settings.ws_url == "wss://stream.testnet.binance.vision/ws"
+    assert settings.rest_url == "https://testnet.binance.vision"
+
+
+def test_rest_follows_the_venue_of_a_given_ws_url(settings_of):
+    text = GOOD.replace("{stream", "{ws_url: 'wss://stream.binance.us:9443/ws', stream")
+    assert settings_of(text).rest_url == "https://api.binance.us"
+
+
+def test_an_unknown_host_without_rest_url_is_a_warning(settings_of):
+    settings = settings_of(GOOD.replace("{stream", "{ws_url: 'ws://127.0.0.1:1/ws', stream"))
+    assert settings.rest_url is None
+    assert len(settings.warnings) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is empty"),
+        ("- 1\n", "not a mapping"),
+        ("binance: [\n", "line 2"),
+        ("binance: {}\n", "binance.stream.symbol: missing"),
+        ("binance: {stream: {symbol: btcusdt}}\n", "binance.stream.timeframe: missing"),
+        ("binance: {stream: {timeframe: 1h}}\n", "binance.stream.symbol: missing"),
+        (GOOD + "websokcet: {}\n", "websokcet: unknown key"),
+        (GOOD + "websocket: {pnig: {}}\n", "websocket.pnig: unknown key"),
+        (GOOD + "websocket: {ping: {interval: fast}}\n", "websocket.ping.interval: Expected"),
+        (GOOD + "websocket: {ping: {interval: -1}}\n", "websocket.ping.interval: Expected"),
+        (GOOD + "websocket: {ping: {interval: .nan}}\n", "websocket.ping.interval: not a finite"),
+        (GOOD + "websocket: 5\n", "websocket: Expected"),
+        (GOOD + "binance: {}\n", "stands twice"),
+        (GOOD + "record: {fsync: maybe}\n", "record.fsync: Invalid enum value 'maybe'"),
+        (GOOD + "record: {since: yesterday}\n", "record.since: 'yesterday' is no time"),
+        (GOOD.replace("1h", "1x"), "binance.stream.timeframe: unknown interval '1x'"),
+        (GOOD.replace("1h", "1H"), "binance.stream.timeframe: unknown interval '1H'"),
+        (GOOD.replace("btcusdt", "btc/usdt"), "binance.stream.symbol: 'btc/usdt' is no symbol"),
+        (GOOD.replace("{stream", "{ws_url: nowhere, stream"), "binance.ws_url: 'nowhere'"),
+        (GOOD.replace("{stream", "{ws_url: 'http://x/ws', stream"), "binance.ws_url: 'http://x"),
+        (GOOD.replace("{stream", "{ws_url: 'wss://', stream"), "binance.ws_url: 'wss://'"),
+        (GOOD.replace("{stream", "{ws_url: 'ws://a:b/ws', stream"), "binance.ws_url: 'ws://a:b"),
+        (
+            GOOD.replace("{stream", "{rest_url: 'https://api.binance.us', stream"),
+            "binance.rest_url: https://api.binance.us is another market",
+        ),
+        (GOOD.replace("{stream", "{reconnect: {modulo: 4x}, stream"), "binance.reconnect.modulo"),
+        (
+            GOOD.replace("{stream", "{reconnect: {modulo: 10s, margin_seconds: 5}, stream"),
+            "binance.reconnect.margin_seconds: 5 s is half",
+        ),
+        (
+            GOOD.replace("{stream", "{reconnect: {modulo: 10s, min_connection_duration: 10}, stream"),
+            "binance.reconnect.min_connection_duration: 10 s is not shorter",
+        ),
+        (
+            GOOD.replace("{stream", "{reconnect: {modulo: 4h, modulo_minutes: 240}, stream"),
+            "binance.reconnect.modulo_minutes: given beside modulo",
+        ),
+    ],
+)  # fmt: skip
+def test_a_wrong_config_is_refused_with_its_place(settings_of, text: str, words: str):
+    with pytest.raises(ConfigError) as refused:
+        settings_of(text)
+    assert words in refused.value.one_line()
+    assert "\n" not in refused.value.one_line()
+    assert refused.value.exit_code == 2
+
+
+def test_a_typo_names_the_nearest_key(settings_of):
+    with pytest.raises(ConfigError, match="unknown key") as refused:
+        settings_of(GOOD + "websocket: {stall_timout: 3}\n")
+    assert refused.value.field == "websocket.stall_timout"
+    assert refused.value.hint == "websocket.stall_timeout"
+
+
+def test_the_environment_overrides_any_key(settings_of):
+    settings = settings_of(
+        GOOD, KLINE_OPS__WEBSOCKET__PING__INTERVAL="7", KLINE_OPS__BINANCE__STREAM__TIMEFRAME="1M"
+    )
+    assert settings.config.websocket.ping.interval == 7
+    assert settings.stream.interval.name == "1M"
+    assert settings.csv.name == "candles_BTCUSDT_1mo.csv"
+
+
+def test_a_wrong_variable_is_named(settings_of):
+    with pytest.raises(ConfigError, match="KLINE_OPS__WEBSOKCET__X"):
+        settings_of(GOOD, KLINE_OPS__WEBSOKCET__X="1")
+
+
+def test_a_time_in_yaml_stays_text(settings_of):
+    assert settings_of(GOOD + "record: {since: 2026-01-01}\n").since_ms == 1_767_225_600_000
+
+
+def test_data_dir_is_relative_to_the_file(settings_of, tmp_path: Path):
+    assert settings_of(GOOD + "data_dir: here\n").csv == tmp_path / "here/candles_BTCUSDT_1h.csv"
+
+
+def test_the_margin_and_the_shortest_connection_fit_a_short_modulo(settings_of):
+    rotation = settings_of(GOOD.replace("{stream", "{reconnect: {modulo: 8s}, stream")).rotation
+    assert (rotation.margin, rotation.min_connection_duration) == (2.0, 2.0)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../x", "a.b", "a:b", "-a", "x" * 65, "naïve"])
+def test_what_can_not_be_a_name_is_refused(name: str):
+    with pytest.raises(ConfigError, match="no session name"):
+        load.find(name, None)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: None])
+def test_no_file_or_a_directory_is_one_line(tmp_path: Path, make):
+    path = tmp_path / "x.yml"
+    make(path)
+    with pytest.raises(ConfigError, match=r"is a directory|does not exist"):
+        load_settings("x", path, {})

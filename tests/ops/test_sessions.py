@@ -1,0 +1,223 @@
+"""Sessions in a real tmux on a private socket, with real processes that are really killed."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import select
+import signal
+import struct
+import termios
+from pathlib import Path
+
+from kline_ops.market.candle import from_row
+from kline_ops.watch.process import Process, look_at
+from tests.support.machine import Machine, kill, until
+
+
+def gone(pid: int) -> bool:
+    return look_at(pid, None) in {Process.GONE, Process.ZOMBIE}
+
+
+def candles(machine: Machine, name: str = "demo") -> list[int]:
+    """The open times on disk; every row must be whole, in order, and on disk once."""
+    lines = (machine.data(name) / "candles_BTCUSDT_1s.csv").read_bytes().splitlines(keepends=True)
+    times = [from_row(line).open_ms for line in lines[1:]]
+    assert times == sorted(set(times))
+    return times
+
+
+def test_the_life_of_a_session(machine: Machine) -> None:
+    started = machine.run("start", "demo")
+    assert (started.returncode, started.stderr) == (0, "")
+    assert "demo is recording BTCUSDT 1s into" in started.stdout
+
+    again = machine.run("start", "demo")
+    assert (again.returncode, again.stdout) == (0, "demo is running already\n")
+
+    record = machine.status("demo")
+    assert record["state"] == "RECORDING"
+    assert look_at(record["pid"], None) is Process.RUNNING
+    until(lambda: machine.status("demo")["on_disk"] >= 2)
+    assert json.loads(machine.run("list", "--json").stdout)[0]["name"] == "demo"
+    assert "demo" in machine.tmux("list-sessions")
+    # A name that is only the beginning of another is nobody.
+    for command in ("status", "stop", "logs", "attach"):
+        assert machine.run(command, "dem").returncode == 4
+    assert machine.run("attach", "demo").stderr.startswith("kline-ops: attach needs a terminal")
+
+    stopped = machine.run("stop", "demo")
+    assert stopped.returncode == 0
+    assert gone(record["pid"])
+    assert machine.tmux("list-sessions") == ""
+    assert machine.run("stop", "demo").stdout == "demo is not running\n"
+    assert machine.run("status", "demo").returncode == 3
+    assert machine.status("demo")["state"] == "STOPPED"
+    assert machine.run("attach", "demo").returncode == 3
+    assert machine.run("restart", "demo").returncode == 3
+    # After the end: the log, the events, and how it ended.
+    assert "stopped: SIGTERM" in machine.run("logs", "demo").stdout
+    assert len(machine.run("logs", "demo", "-n", "2").stdout.splitlines()) == 2
+    last = machine.run("logs", "demo", "--events", "-n", "1").stdout
+    assert json.loads(last)["kind"] == "session_stopped"
+    assert json.loads((machine.data("demo") / "exit.json").read_text())["code"] == 0
+    candles(machine)
+
+
+def test_a_killed_recorder_is_started_again_and_loses_nothing(machine: Machine) -> None:
+    machine.run("start", "demo")
+    until(lambda: machine.status("demo")["on_disk"] >= 2)
+    first = machine.status("demo")["pid"]
+    kill(first)
+    told = until(lambda: (machine.data("demo") / "exit.json").exists() and json.loads(
+        (machine.data("demo") / "exit.json").read_text()
+    ))  # fmt: skip
+    assert (told["signal"], told["code"], told["final"]) == ("SIGKILL", None, False)
+    until(lambda: machine.status("demo")["pid"] not in {first, None})
+    # REST is asked `grace` (2 s) after a close.
+    until(
+        lambda: (
+            machine.status("demo")["state"] == "RECORDING" and machine.status("demo")["owed"] > 5
+        )
+    )
+    until(lambda: machine.status("demo")["missing"] == 0)
+    machine.run("stop", "demo")
+    times = candles(machine)
+    assert times == list(range(times[0], times[-1] + 1000, 1000))
+
+
+def test_restart_is_a_new_process_of_the_same_session(machine: Machine) -> None:
+    machine.run("start", "demo")
+    first = machine.status("demo")["pid"]
+    assert machine.run("restart", "demo").returncode == 0
+    second = machine.status("demo")
+    assert second["state"] in {"RECORDING", "CATCHING_UP"}
+    assert second["pid"] != first
+    assert gone(first)
+
+
+def test_words_for_a_suspended_and_for_a_dead_one(machine: Machine) -> None:
+    machine.run("start", "demo")
+    record = machine.status("demo")
+    kill(record["pid"], signal.SIGSTOP)
+    until(lambda: look_at(record["pid"], None) is Process.STOPPED)
+    assert machine.status("demo")["state"] == "STALLED"
+    assert machine.run("status", "demo").returncode == 1
+
+    session = json.loads((machine.folder / "state/kline-ops/sessions/demo.json").read_text())
+    kill(session["keeper_pid"])
+    kill(record["pid"])
+    until(lambda: gone(record["pid"]) and gone(session["keeper_pid"]))
+    assert machine.status("demo")["state"] == "DEAD"
+    assert machine.run("status", "demo").returncode == 3
+
+
+def test_a_suspended_recorder_can_be_stopped(machine: Machine) -> None:
+    machine.run("start", "demo")
+    record = machine.status("demo")
+    kill(record["pid"], signal.SIGSTOP)
+    assert machine.run("stop", "demo", "--timeout", "3").returncode == 0
+    assert gone(record["pid"])
+
+
+def test_a_second_recorder_on_one_file_is_refused_and_touches_nothing(machine: Machine) -> None:
+    machine.run("start", "demo")
+    machine.run("stop", "demo")
+    child = machine.begin("run", "demo")
+    until(lambda: machine.state("demo").get("metadata", {}).get("pid") == child.pid)
+    before = sorted(path.name for path in machine.data("demo").iterdir())
+    refused = machine.run("run", "demo")
+    assert refused.returncode == 2
+    assert f"is being recorded by pid {child.pid} (session demo)" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    assert sorted(path.name for path in machine.data("demo").iterdir()) == before
+    # Another session that would write the same file is refused before there is a tmux session.
+    (machine.folder / "other.yml").write_text(
+        f"data_dir: {machine.data('demo')}\nexchange: {{embedded: true}}\n"
+        "binance: {stream: {symbol: btcusdt, timeframe: 1s}}\n"
+    )
+    refused = machine.run("start", "other", "--config", "other.yml")
+    assert refused.returncode == 2
+    assert f"pid {child.pid}" in refused.stderr
+    assert machine.tmux("list-sessions") == ""
+
+
+def test_without_a_network_start_says_so_and_the_session_goes_on(machine: Machine) -> None:
+    config = machine.folder / "nowhere.yml"
+    config.write_text(
+        "binance: {ws_url: 'ws://127.0.0.1:1/ws', stream: {symbol: btcusdt, timeframe: 1h}}\n"
+    )
+    started = machine.run("start", "nowhere", "--config", str(config), "--wait", "1.5")
+    assert started.returncode == 1
+    assert "connection refused" in started.stderr
+    assert len(started.stderr.splitlines()) == 1
+    record = machine.status("nowhere")
+    assert record["state"] in {"STARTING", "STALLED"}
+    assert "connection refused" in record["reason"]
+    assert look_at(record["pid"], None) is Process.RUNNING
+
+
+def test_without_tmux_start_names_the_line_to_type(machine: Machine, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    refused = machine.run("start", "demo", PATH=str(tmp_path / "bin"))
+    assert refused.returncode == 5
+    assert "apt-get install tmux" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+class Terminal:
+    """A terminal of 80 columns with a command in it."""
+
+    def __init__(self, machine: Machine, *arguments: str) -> None:
+        self._controller, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.child = machine.begin(
+            *arguments, stdin=terminal, stdout=terminal, start_new_session=True
+        )
+        os.close(terminal)
+        self.shown = b""
+
+    def wait_for(self, words: bytes, *, keys: bytes = b"") -> None:
+        """Until it shows these words; ``keys`` are typed, and again, as a person would."""
+        looks = 0
+
+        def there() -> bool:
+            nonlocal looks
+            if keys and looks % 20 == 0:
+                os.write(self._controller, keys)
+            looks += 1
+            if select.select([self._controller], [], [], 0)[0]:
+                self.shown += os.read(self._controller, 65536)
+            return words in self.shown
+
+        until(there)
+
+    def close(self) -> None:
+        os.close(self._controller)
+
+
+def test_attach_shows_the_session_and_detaches(machine: Machine) -> None:
+    machine.environ["TERM"] = "xterm"
+    machine.run("start", "demo")
+    terminal = Terminal(machine, "attach", "demo")
+    terminal.wait_for(b"detach: Ctrl+B D")
+    terminal.wait_for(b"[detached", keys=b"\x02d")
+    assert terminal.child.wait(10) == 0
+    terminal.close()
+    assert machine.status("demo")["state"] == "RECORDING"
+
+
+def test_a_config_error_after_a_start_is_final(machine: Machine) -> None:
+    """A candle file that is not ours: the supervisor must not try again and again."""
+    folder = machine.data("demo")
+    folder.mkdir(parents=True)
+    foreign = folder / "candles_BTCUSDT_1s.csv"
+    foreign.write_text("time,price\n1,2\n")
+    refused = machine.run("start", "demo", "--wait", "8")
+    assert refused.returncode == 2
+    assert "is not a candle file of kline-ops" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    assert foreign.read_text() == "time,price\n1,2\n"
+    assert machine.tmux("list-sessions") == ""
