@@ -5,25 +5,44 @@ Libraries wrap the cause three or four times; a user wants "Connection refused".
 
 from __future__ import annotations
 
+import os
+import re
 import socket
 import ssl
+
+_ERRNO = re.compile(r"\[Errno ([0-9]+)\]")
 
 
 def root_cause(error: BaseException) -> str:
     """The innermost reason that means something to a reader."""
     for link in _chain(error):
         if isinstance(link, ssl.SSLCertVerificationError):
-            return f"its certificate is not valid ({link.verify_message})"
+            why = getattr(link, "verify_message", "") or str(link)
+            return _short(f"its certificate is not valid ({why})")
         if isinstance(link, socket.gaierror):
-            return f"its name does not resolve ({link.strerror})"
-        if isinstance(link, OSError) and link.errno and link.strerror:
-            return _plain(link.strerror)
-    return " ".join(str(error).split())[:160] or type(error).__name__
+            return _short(f"its name does not resolve ({link.strerror})")
+        if isinstance(link, OSError) and (text := _system_words(link)):
+            return _short(text)
+    return _short(str(error)) or type(error).__name__
 
 
-def _plain(text: str) -> str:
-    """asyncio puts its own words before the system's: "Connect call failed ('127.0.0.1', 1)"."""
-    return "connection refused" if text.startswith("Connect call failed") else text
+def _system_words(error: OSError) -> str:
+    """What the system calls it; empty where it did not say.
+
+    asyncio puts its own words in their place, the same for a refusal and a missing route ("Connect
+    call failed ('127.0.0.1', 1)"), or joins those of several addresses ("Multiple exceptions: …").
+    """
+    text = error.strerror or ""
+    number = error.errno
+    if not number and (several := _ERRNO.search(str(error))):
+        number = int(several[1])
+    if number and (not text or text.startswith("Connect call failed")):
+        text = os.strerror(number)
+    return text[:1].lower() + text[1:]
+
+
+def _short(text: str) -> str:
+    return " ".join(text.split())[:160]
 
 
 def _chain(error: BaseException) -> list[BaseException]:

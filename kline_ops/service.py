@@ -200,10 +200,12 @@ class Session:
         rotation = self._settings.rotation
         if rotation is None:
             return
-        self._trigger = trigger = TimeTrigger(
-            rotation.modulo, last_boundary_ms=self._keeper.last_boundary_ms
-        )
+        trigger = TimeTrigger(rotation.modulo, last_boundary_ms=self._keeper.last_boundary_ms)
         while True:
+            if not self._server_time.heard:
+                # This machine's clock may be wrong; a boundary of its future would be remembered.
+                await asyncio.sleep(_LONGEST_SLEEP / 10)
+                continue
             now = self._clock.monotonic()
             now_ms = self._server_time.now_ms(now)
             boundary = trigger.poll(now_ms, rotation.margin)

@@ -24,17 +24,21 @@ class Worker(Executor):
 
     def __init__(self, name: str) -> None:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._ended = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Queue a call; its result or exception arrives in the future."""
+        if self._ended:
+            raise RuntimeError("this worker has been shut down")
         future: Future[T] = Future()
         self._jobs.put((future, lambda: fn(*args, **kwargs)))  # type: ignore[arg-type]
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
         """Let the thread end after what is queued; with ``wait``, wait for it."""
+        self._ended = True
         self._jobs.put(None)
         if wait:
             self._thread.join()
@@ -46,14 +50,18 @@ class Worker(Executor):
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            future, call = job
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                result = call()
-            except BaseException as error:  # noqa: BLE001 - handed to whoever awaits it
-                future.set_exception(error)
-            else:
-                future.set_result(result)
+            _do(job)
             # A thread that waits for its next job must not keep the last one alive.
-            del job, future, call
+            del job
+
+
+def _do(job: _Job) -> None:
+    future, call = job
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = call()
+    except BaseException as error:  # noqa: BLE001 - handed to whoever awaits it
+        future.set_exception(error)
+    else:
+        future.set_result(result)

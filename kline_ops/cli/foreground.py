@@ -45,6 +45,8 @@ async def record(settings: Settings, journal: Journal, preset: str) -> None:
         )
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
+            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # started by nohup: it is to outlive its terminal
             loop.add_signal_handler(number, session.stop, signal.Signals(number).name)
         keys.listen({"q": lambda: session.stop("key q"), "F10": lambda: session.stop("key F10")})
         await session.run()

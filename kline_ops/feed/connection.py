@@ -74,9 +74,13 @@ class Connection:
             return Ending(None, root_cause(error))
         try:
             self._on_open()
-            return await self._deliver(self._socket)
-        finally:
-            await self._socket.close()
+            ending = await self._deliver(self._socket)
+        except BaseException:
+            # Cancelled at the end of the session, or a fault of ours: no time for a handshake.
+            self._socket.transport.abort()
+            raise
+        await self._socket.close()
+        return ending
 
     def close(self) -> bool:
         """Begin to close; :meth:`run` answers when that is done. False while there is no socket."""

@@ -25,7 +25,7 @@ from kline_ops.market.stream import Stream
 from kline_ops.resilience import Backoff
 
 #: Seconds for all connections to close at the end.
-_CLOSE_TIMEOUT = 1.5
+_CLOSE_TIMEOUT = 0.8
 
 _log = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ class Feed:
                     self._deliver(number, kline)
                 case ServerShutdown():
                     self._bus.emit(ShutdownNotice(connection=number))
-                    self._apply(rules.Replace(rules.SHUTDOWN))
+                    self._apply(rules.Replace(rules.SHUTDOWN, number))
                 case Reply(_, error):
                     if error is not None:
                         raise FrameRejected(f"the exchange says: {error}")

@@ -66,9 +66,10 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """Let a successor take over, for this reason."""
+    """Let a successor take over, for this reason: from one connection, or (None) from all."""
 
     why: str
+    link: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,12 @@ class Link:
     state: State = State.CONNECTING
     opened_at: float | None = None
     live_at: float | None = None
+    #: When silent streams no longer hold up the proof; None once that was looked at.
+    proof_at: float | None = None
     heard_at: float = 0.0
     heard: dict[str, float] = field(default_factory=dict)
+    #: It has been live for a while: that is counted once, not again with every second it lives.
+    lasted: bool = False
     #: Why a successor is to take over; None while nobody wants that.
     why: str | None = None
     #: DRAINING: closed when everything that closes up to here is settled, or at the deadline.
@@ -172,8 +177,8 @@ class Plan:
                 actions += self._delivered(self.links[number], stream, now, now_ms)
             case Ended():
                 actions += self._ended(happening, now)
-            case Replace(why):
-                self._doom(why)
+            case Replace(why, number):
+                actions += self._doom(why, number, now)
             case Settled(before_ms):
                 self._settled_before_ms = before_ms
             case Tick():
@@ -182,20 +187,29 @@ class Plan:
 
     def wake_at(self) -> float:
         """When to call :meth:`advance` with a :class:`Tick` at the latest (monotonic seconds)."""
-        times = [link.deadline for link in self.links.values() if link.state is State.DRAINING]
-        for link in self.links.values():
-            if link.state is State.OPEN and link.opened_at is not None:
-                times += [link.opened_at + self._timing.stall]
-                if link.heard:
-                    times.append(link.opened_at + self._timing.proof)
-            if link.state is State.LIVE and link.live_at is not None:
-                if link.why is None:
-                    times += [link.heard_at + self._timing.stall, link.began + _MAX_AGE]
-                if self.effort is Effort.BACKOFF:
-                    times.append(link.live_at + _LASTING)
+        times = [
+            time
+            for link in self.links.values()
+            if not link.closing
+            for time in self._deadlines(link)
+        ]
         if self._lacking():
             times.append(self.retry_at)
         return min(times, default=float("inf"))
+
+    def _deadlines(self, link: Link) -> list[float]:
+        """When time alone brings something about for this connection."""
+        stall = self._timing.stall
+        if link.state is State.DRAINING:
+            return [link.deadline] if self._is_served() else []
+        if link.state is State.OPEN and link.opened_at is not None:
+            proof = [link.proof_at] if link.heard and link.proof_at is not None else []
+            return [link.opened_at + stall, *proof]
+        if link.state is State.LIVE and link.live_at is not None:
+            lasting = [] if link.lasted else [link.live_at + _LASTING]
+            staying = [link.heard_at + stall, link.began + _MAX_AGE] if link.why is None else []
+            return lasting + staying
+        return []
 
     def live(self) -> list[Link]:
         """The connections that deliver."""
@@ -206,11 +220,12 @@ class Plan:
     def _opened(self, link: Link, now: float) -> list[Action]:
         link.state = turn(link.state, Turn.OPENED)
         link.opened_at = link.heard_at = now
+        link.proof_at = now + self._timing.proof
         return [Tell(events.Connected(connection=link.number, endpoint=self._endpoint))]
 
     def _delivered(self, link: Link, stream: str, now: float, now_ms: int) -> list[Action]:
         link.heard_at = link.heard[stream] = now
-        if link.state is State.OPEN and self._proved(link, now):
+        if link.state is State.OPEN and not link.closing and self._proved(link, now):
             return self._went_live(link, now, now_ms)
         return []
 
@@ -271,10 +286,15 @@ class Plan:
         return [Tell(told), *self._count_attempt(link, ended.reason, now)]
 
     def _count_attempt(self, link: Link, reason: str, now: float) -> list[Action]:
-        if link.live_at is not None and now - link.live_at >= _LASTING:
-            self._settle_effort()
-            self.retry_at = now
+        self._note_lasting(link, now)
+        if link.lasted:
+            # It worked: the next attempt may be at once, unless others are failing already.
+            if self.effort is Effort.STEADY:
+                self.retry_at = now
             return []
+        return self._count_failure(reason, now)
+
+    def _count_failure(self, reason: str, now: float) -> list[Action]:
         self.effort = EFFORT[self.effort, Outcome.FAILED]
         self.failures += 1
         self.retry_at = now + self._backoff.wait(self.failures, self._draw)
@@ -282,28 +302,40 @@ class Plan:
             return [Tell(events.AttemptsExhausted(attempts=self.failures, reason=reason))]
         return []
 
-    def _settle_effort(self) -> None:
+    def _note_lasting(self, link: Link, now: float) -> None:
+        if link.lasted or link.live_at is None or now - link.live_at < _LASTING:
+            return
+        link.lasted = True
         self.effort = EFFORT[self.effort, Outcome.LASTED]
         self.failures = 0
 
-    def _doom(self, why: str) -> None:
+    def _doom(self, why: str, number: int | None, now: float) -> list[Action]:
+        actions: list[Action] = []
         for link in self.links.values():
-            if link.why is None and link.state in {State.OPEN, State.LIVE}:
+            meant = number is None or link.number == number
+            if meant and link.why is None and link.state in {State.OPEN, State.LIVE}:
                 link.why = why
+                self._note_lasting(link, now)
+                ours = why == events.PLANNED and link.state is State.LIVE
+                if not link.lasted and not ours:
+                    # To go before it has worked for a while is one more attempt that failed.
+                    actions += self._count_failure(why, now)
+        return actions
 
     def _look(self, now: float, now_ms: int) -> list[Action]:
         """What time alone brings about."""
         actions: list[Action] = []
         for link in list(self.links.values()):
             if link.state is State.OPEN and link.opened_at is not None and not link.closing:
+                if link.proof_at is not None and now >= link.proof_at:
+                    link.proof_at = None
                 if self._proved(link, now):
                     actions += self._went_live(link, now, now_ms)
                 elif now - link.opened_at >= self._timing.stall:
                     actions += self._stalled(link, now)
                     actions += self._close(link)
             elif link.state is State.LIVE and link.live_at is not None:
-                if now - link.live_at >= _LASTING:
-                    self._settle_effort()
+                self._note_lasting(link, now)
                 if link.why is None and now - link.heard_at >= self._timing.stall:
                     link.why = STALLED
                     actions += self._stalled(link, now)
@@ -319,12 +351,18 @@ class Plan:
 
     def _let_go(self, now: float) -> list[Action]:
         actions: list[Action] = []
+        if not self._is_served():
+            # The successor has died meanwhile: what drains is all there is, and goes on.
+            return actions
         for link in self.links.values():
             if link.state is State.DRAINING and not link.closing:
                 settled = link.across_ms < self._settled_before_ms
                 if settled or now >= link.deadline or link.why == STALLED:
                     actions += self._close(link)
         return actions
+
+    def _is_served(self) -> bool:
+        return any(link.state is State.LIVE for link in self.links.values())
 
     def _close(self, link: Link) -> list[Action]:
         link.closing = True

@@ -28,6 +28,9 @@ HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 WEEK_MS = 7 * DAY_MS
 
+#: No candle opens from here on (2100-01-01): milliseconds that say so are microseconds, or garbage.
+LATEST_MS = 4_102_444_800_000
+
 #: The first Monday after the epoch (1970-01-05): the epoch itself was a Thursday.
 _MONDAY_MS = 4 * DAY_MS
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from kline_ops.market.candle import Candle
-from kline_ops.market.interval import Interval
+from kline_ops.market.interval import LATEST_MS, Interval
 
 
 class FrameRejected(Exception):  # noqa: N818 - an answer about a frame, not a fault of ours
@@ -67,7 +67,7 @@ class _Frame(msgspec.Struct):
     k: _KlineBody | None = None
     data: _Frame | None = None
     id: int | str | None = None
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = msgspec.Raw()
     error: _ErrorBody | None = None
     code: int | None = None
     msg: str | None = None
@@ -85,8 +85,8 @@ def decode(frame: bytes | str) -> Message:
     try:
         outer = _decode(frame)
     except msgspec.ValidationError as error:
-        raise FrameRejected(f"not as documented: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise FrameRejected(f"not as documented: {str(error)[:200]}") from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise FrameRejected("not JSON") from None
     inner = outer.data or outer
     body = inner.k
@@ -96,12 +96,12 @@ def decode(frame: bytes | str) -> Message:
     if inner.e == "serverShutdown":
         return ServerShutdown(inner.E)
     if outer.error is not None:
-        return Reply(outer.id, f"{outer.error.msg} (code {outer.error.code})")
+        return Reply(outer.id, f"{outer.error.msg[:200]} (code {outer.error.code})")
     if outer.code is not None:
-        return Reply(outer.id, f"{outer.msg} (code {outer.code})")
+        return Reply(outer.id, f"{(outer.msg or '')[:200]} (code {outer.code})")
     if outer.id is not None:
         return Reply(outer.id, None)
-    raise FrameRejected(f"unasked event {inner.e!r}" if inner.e else "no event in it")
+    raise FrameRejected(f"unasked event {inner.e[:40]!r}" if inner.e else "no event in it")
 
 
 def check(kline: Kline, interval: Interval) -> None:
@@ -112,5 +112,7 @@ def check(kline: Kline, interval: Interval) -> None:
     """
     if (reason := kline.candle.problem()) is not None:
         raise FrameRejected(reason)
+    if not 0 <= kline.candle.open_ms < LATEST_MS:
+        raise FrameRejected("open time out of all bounds")
     if not interval.is_open(kline.candle.open_ms):
         raise FrameRejected("open time off the grid")

@@ -29,6 +29,8 @@ class _ServerTime(msgspec.Struct):
     serverTime: int  # noqa: N815 - the exchange's own key
 
 
+_NOT_JSON = (msgspec.DecodeError, UnicodeError, RecursionError)
+
 _rows = msgspec.json.Decoder(list[_Row])
 _error = msgspec.json.Decoder(_Error)
 _time = msgspec.json.Decoder(_ServerTime)
@@ -58,7 +60,7 @@ def decode_klines(body: bytes) -> list[Candle]:
     """
     try:
         rows = _rows.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _NOT_JSON as error:
         raise ValueError(f"klines answer not as documented: {error}") from None
     return [Candle(r[0], r[1], r[2], r[3], r[4], r[5], r[8]) for r in rows]
 
@@ -71,7 +73,7 @@ def decode_time(body: bytes) -> int:
     """
     try:
         return _time.decode(body).serverTime
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _NOT_JSON as error:
         raise ValueError(f"time answer not as documented: {error}") from None
 
 
@@ -79,6 +81,6 @@ def decode_error(body: bytes) -> tuple[int, str] | None:
     """``(code, message)`` of an error body such as ``{"code": -1121, "msg": …}``, or None."""
     try:
         error = _error.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _NOT_JSON:
         return None
     return error.code, error.msg

@@ -29,7 +29,8 @@ class ServerTime:
     def observe(self, exchange_ms: int, monotonic: float) -> None:
         """Take in an event time or server time that arrived at ``monotonic``."""
         if monotonic >= self._window_end:
-            self._previous = self._current
+            stale = monotonic >= self._window_end + WINDOW_SECONDS
+            self._previous = None if stale else self._current
             self._current = None
             self._window_end = monotonic + WINDOW_SECONDS
         bound = exchange_ms - monotonic * 1000.0

@@ -64,15 +64,15 @@ class Logging:
         self._listener = logging.handlers.QueueListener(records, *handlers)
         self._handlers = handlers
         self._forward = _Forgiving(records)
-        _log.addHandler(self._forward)
+        # At the root: what a library says must not go to the terminal past the queue.
+        logging.getLogger().addHandler(self._forward)
         _log.setLevel(level)
-        # The library's own talk belongs to the finest preset only.
-        logging.getLogger("websockets").setLevel(logging.ERROR if preset != "trace" else level)
+        logging.getLogger("websockets").setLevel(level if preset == "trace" else logging.ERROR)
         self._listener.start()
 
     def close(self) -> None:
         """Write what waits."""
-        _log.removeHandler(self._forward)
+        logging.getLogger().removeHandler(self._forward)
         self._listener.stop()
         for handler in self._handlers:
             handler.close()

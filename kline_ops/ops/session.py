@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kline_ops.errors import EXIT_USAGE, KlineOpsError, SessionError
-from kline_ops.watch.files import Json, read_json
+from kline_ops.watch.files import Json, read_json, section
 from kline_ops.watch.process import Process, look_at
 from kline_ops.watch.registry import KnownSession
 
@@ -50,6 +50,7 @@ def start(settings: Settings, clock: Clock, wait: float) -> Started:
     from kline_ops.record.lock import FileLock  # noqa: PLC0415
 
     tmux = Tmux(settings.config.ops.tmux_socket)
+    began_ms = clock.wall_ms()
     if not tmux.has(settings.name):
         if settings.csv.exists():
             lock = FileLock(settings.csv)
@@ -60,10 +61,7 @@ def start(settings: Settings, clock: Clock, wait: float) -> Started:
             handover.write(environment, os.environ)
         except OSError as error:
             raise KlineOpsError(f"cannot write {environment}: {error.strerror}") from None
-        began_ms = clock.wall_ms()
         tmux.start(settings.name, _command(settings, environment), settings.data_dir)
-    else:
-        began_ms = 0
     return _wait_for_data(settings, began_ms, clock, wait)
 
 
@@ -102,7 +100,7 @@ def _wait_for_data(settings: Settings, began_ms: int, clock: Clock, wait: float)
             _raise_if_final(settings.name, told)
         state = read_json(settings.state_file)
         if state is not None and _written_since(settings.state_file, began_ms):
-            if (state.get("metadata") or {}).get("live"):
+            if section(state, "metadata").get("live"):
                 return Started(has_data=True, reason="")
             reason = str(state.get("error") or reason)
         time.sleep(_POLL)
@@ -128,7 +126,7 @@ def _written_since(path: Path, began_ms: int) -> bool:
 
 def _processes(session: KnownSession) -> list[int]:
     """The pids that belong to the session and still run; its supervisor first."""
-    told: Json = (read_json(Path(session.state_file)) or {}).get("metadata") or {}
+    told = section(read_json(Path(session.state_file)), "metadata")
     candidates = [
         (session.keeper_pid, session.keeper_started),
         (told.get("pid"), told.get("pid_started")),

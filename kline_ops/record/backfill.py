@@ -16,7 +16,7 @@ from kline_ops.errors import VenueError
 from kline_ops.market import rest
 from kline_ops.market.candle import Candle
 from kline_ops.market.stream import Stream
-from kline_ops.record.sequence import Span
+from kline_ops.record.span import Span
 from kline_ops.worker import Worker
 
 if TYPE_CHECKING:
@@ -40,12 +40,11 @@ class Backfill:
         self._worker = Worker("rest")
 
     async def candles(self, stream: Stream, span: Span) -> list[Candle]:
-        """The candles that open in ``span`` (its first 1000), as the exchange has them.
+        """The first 1000 candles that the exchange has in ``span``; what it lacks is passed over.
 
         The last one may still be forming: the caller knows by the exchange's time.
         """
-        last = min(stream.interval.shift(span.first, rest.PAGE), span.end) - 1
-        query = rest.klines_query(stream.symbol, stream.interval, span.first, last)
+        query = rest.klines_query(stream.symbol, stream.interval, span.first, span.end - 1)
         return await self._ask(lambda: rest.decode_klines(self._get(rest.KLINES, query)))
 
     async def server_time(self) -> int:

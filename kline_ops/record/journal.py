@@ -16,11 +16,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kline_ops.errors import JournalError
-from kline_ops.market import timestamp
 from kline_ops.market.candle import Candle
 from kline_ops.market.interval import Interval
 from kline_ops.record import redo
-from kline_ops.record.contents import HEADER_LINE, Contents, good_end, read_contents
+from kline_ops.record.contents import (
+    HEADER_LINE,
+    Contents,
+    check_header,
+    check_rows,
+    good_end,
+    read_contents,
+    row_open_ms,
+)
 from kline_ops.record.disk import Disk
 from kline_ops.record.lock import FileLock
 
@@ -50,6 +57,7 @@ class Journal:
         self._size = 0
         self._last_ms: int | None = None
         self._unsure = False
+        self._folder_unsure = False
         #: What was repaired on open, as (what, where the torn bytes were kept); for one event.
         self.repaired: tuple[str, Path] | None = None
 
@@ -94,32 +102,56 @@ class Journal:
 
     def close(self) -> None:
         """Close the file, then let go of the lock. Everything written is on disk already."""
-        if self._fd is not None:
-            self._disk.close(self._fd)
-            self._fd = None
-        self._lock.release()
+        try:
+            self._forget()
+        except OSError as error:
+            raise self._failed("close", error) from None
+        finally:
+            self._lock.release()
 
     def _open(self) -> Contents:
-        disk, is_new = self._disk, not self.path.exists()
-        self._fd = fd = disk.open(self.path, os.O_RDWR | os.O_CREAT)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._folder_unsure |= not self.path.exists()
+        self._fd = self._disk.open(self.path, os.O_RDWR | os.O_CREAT)
+        try:
+            contents = self._settle(keep_torn=True)
+            if self._folder_unsure:
+                self._disk.sync_folder(self.path.parent)
+                self._folder_unsure = False
+        except BaseException:
+            self._forget()
+            raise
+        return contents
+
+    def _forget(self) -> None:
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            self._disk.close(fd)
+
+    def _settle(self, *, keep_torn: bool) -> Contents:
+        """Bring the file to a state that is known: a merge finished, the end whole."""
+        disk, fd = self._disk, self._descriptor()
+        check_header(disk, fd, disk.size(fd), str(self.path))
         redo.apply(disk, self.path, fd)
         size = disk.size(fd)
-        end = good_end(disk, fd, size, str(self.path))
+        end, last_ms = good_end(disk, fd, size)
+        if last_ms is None:
+            check_rows(disk, fd, size, str(self.path))
         if end < size:
-            self._save_torn(fd, end, size)
+            if keep_torn:
+                self._save_torn(fd, end, size)
+            disk.truncate(fd, end)
+        if end < size or self._unsure:
+            disk.sync(fd)
         if end == 0:
             redo.write_all(disk, fd, HEADER_LINE, 0)
             end = len(HEADER_LINE)
             disk.sync(fd)
-        if is_new:
-            disk.sync_folder(self.path.parent)
-        self._size = end
-        contents = read_contents(disk, fd, end, self.interval)
-        self._last_ms = contents.last_ms
-        return contents
+        self._size, self._last_ms, self._unsure = end, last_ms, False
+        return read_contents(disk, fd, end, last_ms, self.interval)
 
     def _save_torn(self, fd: int, end: int, size: int) -> None:
-        """Keep the torn bytes beside the file, then cut them off; never glue a row onto them."""
+        """Keep the torn bytes beside the file before they are cut off; never glue a row onto them."""
         disk = self._disk
         saved_to = self.path.with_name(self.path.name + ".torn")
         torn = disk.open(saved_to, os.O_RDWR | os.O_CREAT)
@@ -128,31 +160,26 @@ class Journal:
             disk.sync(torn)
         finally:
             disk.close(torn)
-        disk.truncate(fd, end)
-        disk.sync(fd)
         self.repaired = (f"{size - end} torn bytes after the last whole row", saved_to)
 
     def _make_sure(self) -> None:
         """Before a write: the file is still there, and a failed write has left nothing behind."""
-        if self._fd is None:
-            self._open()
-        fd = self._descriptor()
-        try:
-            there = os.path.samestat(self.path.stat(), os.fstat(fd))
-        except FileNotFoundError:
-            there = False
-        if not there:
+        if self._fd is not None and not self._is_there(self._fd):
             # Moved away or replaced by somebody: rows written to the old one would be lost to all.
-            self._disk.close(fd)
-            self._fd = None
+            self._forget()
             self._open()
             self.repaired = ("the file had been moved away; a new one was begun", self.path)
+        if self._fd is None:
+            self._open()
         elif self._unsure:
-            if not redo.apply(self._disk, self.path, fd):
-                self._disk.truncate(fd, self._size)
-            self._disk.sync(fd)
-            self._size = self._disk.size(fd)
-        self._unsure = False
+            # What a failed write left: whole rows stay, they are passed over when they come again.
+            self._settle(keep_torn=False)
+
+    def _is_there(self, fd: int) -> bool:
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(fd))
+        except FileNotFoundError:
+            return False
 
     def _append(self, batch: list[Candle]) -> None:
         if not batch:
@@ -171,7 +198,7 @@ class Journal:
     def _merge(self, late: list[Candle]) -> None:
         fd = self._descriptor()
         offset, tail = self._tail_from(late[0].open_ms)
-        rows = {_row_open_ms(line): line for line in tail.splitlines(keepends=True)}
+        rows = _rows_by_open_ms(tail)
         for candle in late:
             rows.setdefault(candle.open_ms, candle.row())
         merged = b"".join(rows[open_ms] for open_ms in sorted(rows))
@@ -194,10 +221,10 @@ class Journal:
                 start, data = start + cut, data[cut:]
             at_top = start == len(HEADER_LINE)
             skipped = 0
-            for line in data.splitlines(keepends=True):
-                if _row_open_ms(line) >= open_ms:
+            for row_ms, row in _rows_by_open_ms(data).items():
+                if row_ms >= open_ms:
                     break
-                skipped += len(line)
+                skipped += len(row)
             if skipped or at_top:
                 return start + skipped, data[skipped:]
             look *= 2
@@ -220,5 +247,11 @@ def _open_ms(candle: Candle) -> int:
     return candle.open_ms
 
 
-def _row_open_ms(line: bytes) -> int:
-    return timestamp.to_ms(line.split(b",", 1)[0].decode("ascii"))
+def _rows_by_open_ms(data: bytes) -> dict[int, bytes]:
+    """The rows in order. A line that is none (only others write such) stays with the row before it."""
+    rows: dict[int, bytes] = {}
+    open_ms = 0
+    for line in data.splitlines(keepends=True):
+        open_ms = row_open_ms(line) or open_ms
+        rows[open_ms] = rows.get(open_ms, b"") + line
+    return rows

@@ -44,9 +44,12 @@ class FileLock:
                 f"{self.target} is being recorded by {holder}",
                 hint="stop that recorder first, or give this session another data_dir",
             ) from None
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, json.dumps({"pid": os.getpid(), "session": owner}).encode(), 0)
         self._fd = fd
+        try:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, json.dumps({"pid": os.getpid(), "session": owner}).encode(), 0)
+        except OSError:
+            return  # the disk is full: the lock holds all the same, only its holder has no name
 
     def release(self) -> None:
         """Let go; harmless where the lock is not held."""

@@ -8,10 +8,10 @@ at least half an hour apart, or once for candles older than a day (an outage of 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kline_ops.market.interval import DAY_MS
-from kline_ops.record.sequence import Span
+from kline_ops.record.span import Span, within, without
 
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 300.0
@@ -34,24 +34,26 @@ class Pursuit:
     def __init__(self) -> None:
         self._absent: list[_Absent] = []
         self._failures = 0
-        self._blocked_until = 0.0
+        #: REST is left alone until then.
+        self.blocked_until = 0.0
 
     def to_ask(self, due: Iterable[Span], now: float) -> list[Span]:
         """The parts of ``due`` to ask for now, oldest first."""
-        if now < self._blocked_until:
+        if not self.may_ask(now):
             return []
         parts = list(due)
+        self._forget_what_came(parts)
         for known in self._absent:
             if known.again_at > now:
-                parts = [piece for part in parts for piece in _without(part, known.span)]
+                parts = without(parts, known.span)
         return parts
 
     def next_at(self, due: Iterable[Span], now: float) -> float | None:
         """When :meth:`to_ask` may have more to say about ``due``; None if nothing is due."""
         if not any(True for _ in due):
             return None
-        if now < self._blocked_until:
-            return self._blocked_until
+        if now < self.blocked_until:
+            return self.blocked_until
         later = [known.again_at for known in self._absent if known.again_at > now]
         return min(later, default=now + _FIRST_WAIT)
 
@@ -61,18 +63,23 @@ class Pursuit:
         Returns what the exchange has none of, for good.
         """
         self._failures = 0
-        before = [known for known in self._absent if _overlaps(known.span, asked)]
-        self._absent = [known for known in self._absent if not _overlaps(known.span, asked)]
-        confirmed = []
+        before = [known for known in self._absent if known.span.overlaps(asked)]
+        self._absent = [
+            replace(known, span=part)
+            for known in self._absent
+            for part in without([known.span], asked)
+        ]
+        confirmed: list[Span] = []
         for span in left:
-            old = [known for known in before if _overlaps(known.span, span)]
-            since = min((known.since for known in old), default=now)
-            asks = max((known.asks for known in old), default=0) + 1
-            if now - since >= _SECOND_LOOK or now_ms - span.end > DAY_MS:
-                confirmed.append(span)
-                continue
-            wait = min(_FIRST_WAIT * 2 ** min(asks - 1, 16), _LONGEST_WAIT)
-            self._absent.append(_Absent(span, since, asks, now + wait))
+            for part, known in _parts(span, before):
+                looked_twice = known is not None and now - known.since >= _SECOND_LOOK
+                if looked_twice or now_ms - part.end > DAY_MS:
+                    confirmed.append(part)
+                    continue
+                asks = 0 if known is None else known.asks
+                wait = min(_FIRST_WAIT * 2 ** min(asks, 16), _LONGEST_WAIT)
+                since = now if known is None else known.since
+                self._absent.append(_Absent(part, since, asks + 1, now + wait))
         return confirmed
 
     def failed(self, now: float, retry_after: float | None, *, retryable: bool) -> None:
@@ -81,20 +88,28 @@ class Pursuit:
         wait = min(_FIRST_WAIT * 2 ** min(self._failures - 1, 16), 30.0)
         if not retryable:
             wait = _LONGEST_WAIT
-        self._blocked_until = now + max(wait, retry_after or 0.0)
+        self.blocked_until = now + max(wait, retry_after or 0.0)
 
-    @property
-    def failing(self) -> bool:
-        """True while the last try to ask REST failed."""
-        return self._failures > 0
+    def _forget_what_came(self, due: list[Span]) -> None:
+        """What the stream, or another page, has brought since is not remembered for ever."""
+        self._absent = [
+            known for known in self._absent if any(known.span.overlaps(span) for span in due)
+        ]
+
+    def may_ask(self, now: float) -> bool:
+        """False while REST, having failed or refused, is to be left alone."""
+        return now >= self.blocked_until
 
 
-def _overlaps(one: Span, other: Span) -> bool:
-    return one.first < other.end and other.first < one.end
+def _parts(span: Span, before: list[_Absent]) -> list[tuple[Span, _Absent | None]]:
+    """A span cut into what was absent before, with that record, and what is absent now only."""
+    parts: list[tuple[Span, _Absent | None]] = []
+    fresh = [span]
+    for known in before:
+        parts += [(part, known) for part in within([known.span], span)]
+        fresh = without(fresh, known.span)
+    return sorted([*parts, *((part, None) for part in fresh)], key=_first)
 
 
-def _without(span: Span, cut: Span) -> list[Span]:
-    if not _overlaps(span, cut):
-        return [span]
-    parts = [Span(span.first, cut.first), Span(cut.end, span.end)]
-    return [part for part in parts if part.first < part.end]
+def _first(part: tuple[Span, _Absent | None]) -> Span:
+    return part[0]

@@ -15,17 +15,19 @@ from typing import NamedTuple, TypeVar
 
 from kline_ops import events
 from kline_ops.clock import Clock
-from kline_ops.errors import JournalError, VenueError
+from kline_ops.errors import JournalError, KlineOpsError, VenueError
 from kline_ops.events import Bus, Event
 from kline_ops.market import timestamp
 from kline_ops.market.candle import Candle
 from kline_ops.market.messages import FrameRejected, Kline
+from kline_ops.market.rest import PAGE
 from kline_ops.market.server_time import ServerTime
 from kline_ops.market.stream import Stream
 from kline_ops.record.backfill import Backfill
 from kline_ops.record.journal import Journal
 from kline_ops.record.pursuit import Pursuit
-from kline_ops.record.sequence import Sequence, Span, Verdict
+from kline_ops.record.sequence import Sequence, Verdict
+from kline_ops.record.span import Span, within, without
 from kline_ops.worker import Worker
 
 T = TypeVar("T")
@@ -35,7 +37,10 @@ REST = "rest"
 
 #: Seconds between two tries at a disk that fails, and for the last write at the end.
 _DISK_RETRY = 1.0
-_CLOSE_TIMEOUT = 1.0
+_CLOSE_TIMEOUT = 0.8
+
+#: So many frames in a row that are ahead of our time are right, and our time is wrong.
+_BELIEVED = 3
 
 _log = logging.getLogger(__name__)
 
@@ -99,7 +104,8 @@ class Recorder:
         self._sequence = Sequence(stream.interval)
         self._pursuit = Pursuit()
         self._pending: list[_Pending] = []
-        self._told_until: int | None = None
+        self._from_the_future = 0
+        self._told: list[Span] = []
         self._disk_error: str | None = None
         self._rest_error: str | None = None
         self._writer = Worker("journal")
@@ -141,10 +147,7 @@ class Recorder:
         """
         candle, now = kline.candle, self._clock.monotonic()
         after = self.interval.after(candle.open_ms)
-        if self._server_time.heard and candle.open_ms > (
-            self._server_time.now_ms(now) + self.interval.typical_ms
-        ):
-            raise FrameRejected("opens in the future")
+        self._refuse_the_future(candle.open_ms, now)
         # An event time far from its candle is no clock; a late repetition is one second at most.
         if candle.open_ms <= kline.event_ms <= after + 60_000:
             self._server_time.observe(kline.event_ms, now)
@@ -153,6 +156,21 @@ class Recorder:
             self._changed.set()
         if kline.closed:
             self._take(candle, STREAM)
+
+    def _refuse_the_future(self, open_ms: int, now: float) -> None:
+        """A candle that opens later than both clocks allow is garbage; three in a row are not.
+
+        After a suspend the monotonic clock is late by the whole sleep, and the wall clock may be
+        wrong: it is the exchange that tells the time then.
+        """
+        known = max(self._server_time.now_ms(now), self._clock.wall_ms())
+        if not self._server_time.heard or open_ms <= known + self.interval.typical_ms:
+            self._from_the_future = 0
+            return
+        self._from_the_future += 1
+        if self._from_the_future < _BELIEVED:
+            raise FrameRejected("opens in the future")
+        self._from_the_future = 0
 
     def settled_before(self) -> int:
         """Every candle that closes before this moment is on disk, or not to be had at REST."""
@@ -229,12 +247,12 @@ class Recorder:
             self._work.clear()
             try:
                 written = await self._write_pending()
-            except JournalError as error:
+            except Exception as error:  # noqa: BLE001 - a boundary: whatever fails, candles wait
                 if failed_at is None:
                     failed_at = self._clock.monotonic()
-                    self._disk_error = error.one_line()
+                    self._disk_error = _in_one_line(error)
                     waiting = len(self._pending)
-                    self._bus.emit(events.DiskFull(reason=error.one_line(), waiting=waiting))
+                    self._bus.emit(events.DiskFull(reason=self._disk_error, waiting=waiting))
                 await asyncio.sleep(_DISK_RETRY)
                 self._work.set()
                 continue
@@ -265,7 +283,7 @@ class Recorder:
             timer.cancel()
 
     async def _pursue_once(self) -> None:
-        if self._backfill is None:
+        if self._backfill is None or not self._pursuit.may_ask(self._clock.monotonic()):
             return
         try:
             if not self._server_time.heard:
@@ -274,37 +292,36 @@ class Recorder:
             while parts := self._pursuit.to_ask(self._due(), self._clock.monotonic()):
                 await self._ask(self._backfill, parts[0])
                 self._rest_error = None
-        except (VenueError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - a boundary: REST may fail, recording may not
             self._rest_failed(error)
 
     async def _ask(self, backfill: Backfill, part: Span) -> None:
         self._tell_hole(part)
         candles = await backfill.candles(self.stream, part)
-        end = min(self.interval.shift(part.first, 1000), part.end)
-        asked = Span(part.first, end)
+        # A full page ends before the part does; a short one is all there is.
+        full = len(candles) >= PAGE and candles[-1].open_ms >= part.first
+        end = self.interval.after(self.interval.floor(candles[-1].open_ms)) if full else part.end
+        asked = Span(part.first, min(end, part.end))
         for candle in candles:
             inside = asked.first <= candle.open_ms < asked.end
             if inside and self.interval.is_open(candle.open_ms) and candle.problem() is None:
                 self._take(candle, REST)
-        left = [
-            Span(max(span.first, asked.first), min(span.end, asked.end))
-            for span in self._due()
-            if span.first < asked.end and asked.first < span.end
-        ]
+        left = within(self._due(), asked)
         now = self._clock.monotonic()
         for span in self._pursuit.answered(asked, left, now, self._now_ms()):
             self._sequence.confirm_absent(span)
             self._bus.emit(self._about(events.HoleConfirmed, span))
 
-    def _rest_failed(self, error: VenueError | ValueError) -> None:
+    def _rest_failed(self, error: Exception) -> None:
         now = self._clock.monotonic()
         if isinstance(error, VenueError):
             self._pursuit.failed(now, error.retry_after, retryable=error.retryable)
         else:
             self._pursuit.failed(now, None, retryable=True)
+        reason = _in_one_line(error)
         if self._rest_error is None:
-            self._bus.emit(events.BackfillFailed(reason=" ".join(str(error).split())))
-        self._rest_error = " ".join(str(error).split())
+            self._bus.emit(events.BackfillFailed(reason=reason))
+        self._rest_error = reason
 
     def _until_next(self) -> float:
         """Seconds until something can become due, or may be asked for again."""
@@ -312,8 +329,8 @@ class Recorder:
         again = self._pursuit.next_at(self._due(), now)
         if again is not None:
             return max(again - now, 0.01)
-        if self._pursuit.failing and not self._server_time.heard:
-            return 1.0
+        if not self._server_time.heard:
+            return max(self._pursuit.blocked_until - now, 1.0)
         open_now = self.interval.floor(now_ms - self._grace_ms)
         wait = (self.interval.after(open_now) + self._grace_ms - now_ms) / 1000.0
         return min(max(wait, 0.01), 60.0)
@@ -335,10 +352,14 @@ class Recorder:
 
     def _tell_hole(self, span: Span) -> None:
         """One event for each missing candle, however often it is met again."""
-        first = span.first if self._told_until is None else max(span.first, self._told_until)
-        if first < span.end:
-            self._told_until = span.end
-            self._bus.emit(self._about(events.HoleFound, Span(first, span.end)))
+        fresh = [span]
+        for told in self._told:
+            fresh = without(fresh, told)
+        for part in fresh:
+            self._bus.emit(self._about(events.HoleFound, part))
+        # Only what is still missing can be met again.
+        missing = [*self._sequence.holes, *self._due()]
+        self._told = [t for t in self._told if any(t.overlaps(span) for span in missing)] + fresh
 
     def _tell_recorded(self, candles: list[Candle], source: str) -> None:
         if not candles:
@@ -356,3 +377,11 @@ class Recorder:
             last=timestamp.to_text(self.interval.shift(span.end, -1)),
             candles=self.interval.slots(*span),
         )
+
+
+def _in_one_line(error: Exception) -> str:
+    """What went wrong; the traceback of what nobody expected goes to the log."""
+    if isinstance(error, KlineOpsError):
+        return error.one_line()
+    _log.error("unexpected", exc_info=error)
+    return f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"

@@ -45,6 +45,8 @@ def apply(disk: Disk, path: Path, fd: int) -> bool:
     if not redo.exists():
         return False
     found = _load(disk, redo)
+    if found is not None and not 0 <= found[0] <= disk.size(fd):
+        found = None  # of another file
     if found is not None:
         offset, tail = found
         write_all(disk, fd, tail, offset)

@@ -10,21 +10,14 @@ import enum
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from kline_ops.market.candle import Candle
 from kline_ops.market.interval import Interval
+from kline_ops.record.span import Span, within, without
 
 #: How many candles are remembered to compare doubles with. Two live connections differ by seconds,
 #: a REST page may repeat more.
 _REMEMBERED = 256
-
-
-class Span(NamedTuple):
-    """The candles that open in ``[first, end)``; both are open times in milliseconds."""
-
-    first: int
-    end: int
 
 
 class Verdict(enum.Enum):
@@ -82,9 +75,10 @@ class Sequence:
             return self._take_new(candle, self.next_ms)
         if candle.open_ms < self.first_ms:
             return Answer(Verdict.BEFORE_START)
-        if self._close_hole(self.holes, candle.open_ms) or self._close_hole(
-            self.confirmed, candle.open_ms
-        ):
+        one = Span(candle.open_ms, self.interval.after(candle.open_ms))
+        if any(span.overlaps(one) for span in (*self.holes, *self.confirmed)):
+            self.holes = without(self.holes, one)
+            self.confirmed = without(self.confirmed, one)
             self._remember(candle)
             return Answer(Verdict.FILL)
         kept = self._recent.get(candle.open_ms)
@@ -110,9 +104,8 @@ class Sequence:
         if self.next_ms is not None and span.end > self.next_ms:
             self.holes.append(Span(self.next_ms, span.end))
             self.next_ms = span.end
-        for open_ms in self._opens(span):
-            if self._close_hole(self.holes, open_ms):
-                self._extend_confirmed(open_ms)
+        self.confirmed = sorted([*self.confirmed, *within(self.holes, span)])
+        self.holes = without(self.holes, span)
 
     def owed(self, now_ms: int) -> int:
         """How many candles have been closed since the first one, by the exchange's time."""
@@ -140,26 +133,3 @@ class Sequence:
         self._recent[candle.open_ms] = candle
         if len(self._recent) > _REMEMBERED:
             self._recent.popitem(last=False)
-
-    def _opens(self, span: Span) -> Iterable[int]:
-        open_ms = span.first
-        while open_ms < span.end:
-            yield open_ms
-            open_ms = self.interval.after(open_ms)
-
-    def _extend_confirmed(self, open_ms: int) -> None:
-        after = self.interval.after(open_ms)
-        if self.confirmed and self.confirmed[-1].end == open_ms:
-            self.confirmed[-1] = Span(self.confirmed[-1].first, after)
-        else:
-            self.confirmed.append(Span(open_ms, after))
-
-    def _close_hole(self, spans: list[Span], open_ms: int) -> bool:
-        """Take one candle out of the spans that hold it; False if none does."""
-        for index, span in enumerate(spans):
-            if span.first <= open_ms < span.end:
-                after = self.interval.after(open_ms)
-                rest = [Span(span.first, open_ms), Span(after, span.end)]
-                spans[index : index + 1] = [part for part in rest if part.first < part.end]
-                return True
-        return False

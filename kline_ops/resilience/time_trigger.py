@@ -65,11 +65,12 @@ class TimeTrigger:
         return due
 
     def next_due(self, now_ms: int, margin: float = 0.0) -> int:
-        """The moment at which :meth:`poll` will next answer, in milliseconds since the epoch."""
-        boundary = self.next_boundary(now_ms)
-        if self.last_boundary_ms is not None and boundary <= self.last_boundary_ms:
-            boundary = self.next_boundary(self.last_boundary_ms)
-        return boundary - int(margin * 1000)
+        """The moment from which :meth:`poll` will answer, in milliseconds since the epoch.
+
+        It lies in the past where a boundary was missed and not polled for yet.
+        """
+        last = self.last_boundary_ms
+        return self.next_boundary(now_ms if last is None else last) - int(margin * 1000)
 
 
 def parse_modulo(modulo: str | int) -> int:

@@ -21,7 +21,7 @@ def write_json(path: Path, value: Json) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-    except OSError:
+    except BaseException:
         beside.unlink(missing_ok=True)
         raise
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
@@ -31,10 +31,16 @@ def write_json(path: Path, value: Json) -> None:
         os.close(folder)
 
 
+def section(value: Json | None, key: str) -> Json:
+    """The object under a key; empty where there is none."""
+    inner = (value or {}).get(key)
+    return inner if isinstance(inner, dict) else {}
+
+
 def read_json(path: Path) -> Json | None:
     """The object in a file; None where there is none, or it is torn."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -15,7 +15,7 @@ from kline_ops import events
 from kline_ops.clock import Clock
 from kline_ops.events import PLANNED, Event
 from kline_ops.market import timestamp
-from kline_ops.watch.files import Json, read_json, write_json
+from kline_ops.watch.files import Json, read_json, section, write_json
 from kline_ops.watch.process import started_at
 from kline_ops.watch.verdict import Facts, Word, judge
 
@@ -43,6 +43,7 @@ class StateKeeper:
         self._endpoint = endpoint
         self._beat = beat
         self._started_ms = clock.wall_ms()
+        self._started = clock.monotonic()
         self._has_been_live = False
         self._reconnects = 0
         self._planned = 0
@@ -51,8 +52,7 @@ class StateKeeper:
         self.feed_error: str | None = None
         self._live: set[int] = set()
         self._dark_since: float | None = clock.monotonic()
-        before = ((read_json(path) or {}).get("metadata") or {}).get("last_boundary")
-        self.last_boundary_ms = timestamp.to_ms(before) if isinstance(before, str) else None
+        self.last_boundary_ms = _ms(section(read_json(path), "metadata").get("last_boundary"))
         self._stopped = False
 
     def hear(self, event: Event) -> None:
@@ -90,8 +90,8 @@ class StateKeeper:
 
     @property
     def uptime(self) -> float:
-        """Seconds since the session began, by the wall clock."""
-        return (self._clock.wall_ms() - self._started_ms) / 1000.0
+        """Seconds since the session began."""
+        return self._clock.monotonic() - self._started
 
     def state(self, standing: Standing) -> Json:
         """The content of the state file."""
@@ -132,6 +132,14 @@ class StateKeeper:
         self._live.discard(number)
         if not self._live and self._dark_since is None:
             self._dark_since = self._clock.monotonic()
+
+
+def _ms(text: object) -> int | None:
+    """A time of a state file that may be damaged."""
+    try:
+        return timestamp.to_ms(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def _text(ms: int | None) -> str | None:

@@ -70,7 +70,7 @@ def find_session(name: str) -> KnownSession:
 def sessions() -> list[KnownSession]:
     """All sessions that were ever started here, by name."""
     try:
-        paths = sorted(folder().glob("*.json"))
+        paths = sorted(folder().glob("*.json"), key=lambda path: path.stem)
     except OSError:
         return []
     return [session for path in paths if (session := _read(path)) is not None]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kline_ops.watch.files import Json, read_json
+from kline_ops.watch.files import Json, read_json, section
 from kline_ops.watch.process import look_at
 from kline_ops.watch.registry import KnownSession
 from kline_ops.watch.verdict import Evidence, Word, verdict
@@ -20,16 +20,17 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def look(session: KnownSession, now_ms: int) -> tuple[Word, Json]:
     """The word for a session, and the record that ``status --json`` prints."""
     state = read_json(Path(session.state_file))
-    told: Json = (state or {}).get("metadata") or {}
+    told = section(state, "metadata")
     written_ms = _to_ms((state or {}).get("timestamp"))
     exit_told = read_json(Path(session.exit_file))
-    if state and exit_told and (_to_ms(exit_told.get("at")) or 0) < (told.get("started_ms") or 0):
+    started_ms = _number(told.get("started_ms"), 0.0)
+    if state and exit_told and (_to_ms(exit_told.get("at")) or 0) < started_ms:
         exit_told = None  # of an earlier run
     word, reason = verdict(
         Evidence(
             state=state,
             state_age=None if written_ms is None else (now_ms - written_ms) / 1000.0,
-            beat=float(told.get("heartbeat_interval") or 5.0),
+            beat=_number(told.get("heartbeat_interval"), 5.0),
             recorder=look_at(told.get("pid"), told.get("pid_started")),
             keeper=look_at(session.keeper_pid, session.keeper_started),
             exit=exit_told,
@@ -64,6 +65,11 @@ def _record(
         "next_restart": told.get("next_restart") if now_ms is not None else None,
         "uptime_seconds": _age(started_ms, now_ms),
     }
+
+
+def _number(value: object, otherwise: float) -> float:
+    """A number of a state file that may be damaged."""
+    return float(value) if isinstance(value, int | float) else otherwise
 
 
 def _age(since_ms: object, now_ms: int | None) -> float | None:

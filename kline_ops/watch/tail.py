@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 _BLOCK = 1 << 16
 _POLL = 0.2
@@ -21,22 +22,27 @@ def last_lines(path: Path, count: int) -> list[str]:
 
 
 def follow_lines(path: Path) -> Iterator[str]:
-    """Each line as it is added, for ever; a rotated file is followed to its successor."""
-    file = path.open(encoding="utf-8", errors="replace")
-    file.seek(0, os.SEEK_END)
-    part = ""
+    """Each line as it is added, for ever; a rotated file is read to its end, then its successor."""
+    at_end = os.SEEK_END
     while True:
-        piece = file.readline()
-        if piece.endswith("\n"):
-            yield part + piece.rstrip("\n")
-            part = ""
-            continue
-        part += piece
-        if _was_replaced(path, file.fileno()):
-            file.close()
-            file = path.open(encoding="utf-8", errors="replace")
-            part = ""
-            continue
+        with path.open("rb") as file:
+            file.seek(0, at_end)
+            yield from _lines_until_replaced(file, path)
+        at_end = os.SEEK_SET
+
+
+def _lines_until_replaced(file: BinaryIO, path: Path) -> Iterator[str]:
+    part = b""
+    while True:
+        # Asked before reading: what was written before the rotation is read after it.
+        replaced = _was_replaced(path, file.fileno())
+        while piece := file.readline():
+            part += piece
+            if part.endswith(b"\n"):
+                yield part[:-1].decode("utf-8", "replace")
+                part = b""
+        if replaced:
+            return
         time.sleep(_POLL)
 
 
@@ -52,7 +58,8 @@ def _tail(path: Path, count: int) -> list[str]:
             file.seek(start)
             data = file.read(end - start) + data
             end = start
-    return data.decode("utf-8", "replace").splitlines()[-count:]
+    lines = data.decode("utf-8", "replace").removesuffix("\n").split("\n")
+    return lines[-count:] if data else []
 
 
 def _was_replaced(path: Path, fd: int) -> bool:

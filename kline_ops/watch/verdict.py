@@ -108,7 +108,9 @@ def verdict(evidence: Evidence) -> tuple[Word, str]:
     if evidence.recorder is Process.STOPPED:
         return Word.STALLED, "the process is suspended (continue it with: kill -CONT)"
     late = max(_LATE_BEATS * evidence.beat, _LATE_SECONDS)
-    if evidence.state_age is None or evidence.state_age > late:
+    if evidence.state_age is None:
+        return Word.STALLED, "its state file does not say when it was written"
+    if evidence.state_age > late:
         return (
             Word.STALLED,
             f"the process lives but has told nothing for {evidence.state_age:.0f} s",

@@ -1,0 +1,38 @@
+"""Ranges of open times, and the little arithmetic they need. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Span(NamedTuple):
+    """The candles that open in ``[first, end)``; both are open times in milliseconds."""
+
+    first: int
+    end: int
+
+    def overlaps(self, other: Span) -> bool:
+        """Is any candle in both?"""
+        return self.first < other.end and other.first < self.end
+
+
+def within(spans: Iterable[Span], limits: Span) -> list[Span]:
+    """The parts of the spans that lie inside the limits."""
+    return [
+        Span(max(span.first, limits.first), min(span.end, limits.end))
+        for span in spans
+        if span.overlaps(limits)
+    ]
+
+
+def without(spans: Iterable[Span], cut: Span) -> list[Span]:
+    """What is left of the spans when ``cut`` is taken out of them."""
+    left: list[Span] = []
+    for span in spans:
+        if not span.overlaps(cut):
+            left.append(span)
+            continue
+        parts = (Span(span.first, cut.first), Span(cut.end, span.end))
+        left += [part for part in parts if part.first < part.end]
+    return left

@@ -1,0 +1,72 @@
+"""Frames that could not be used: each counted, told once a minute and reason."""
+
+import pytest
+
+from kline_ops.events import FrameRejected
+from kline_ops.feed.rejects import Rejects
+
+
+def test_the_first_of_a_kind_is_told_at_once_with_a_sample() -> None:
+    rejects = Rejects()
+    assert rejects.count("not JSON", b"{x", 0.0) == FrameRejected(
+        reason="not JSON", count=1, sample="{x"
+    )
+    assert rejects.total == 1
+
+
+@pytest.mark.parametrize("start", [0.0, 1e6])
+def test_more_of_a_kind_are_told_together_after_a_minute(start: float) -> None:
+    rejects = Rejects()
+    rejects.count("not JSON", b"a", start)
+    for second in range(59):
+        assert rejects.count("not JSON", b"b", start + second) is None
+    told = rejects.count("not JSON", b"c", start + 60.0)
+    assert told == FrameRejected(reason="not JSON", count=60, sample="c")
+    assert rejects.count("not JSON", b"d", start + 61.0) is None
+    assert rejects.total == 62
+
+
+def test_one_kind_does_not_silence_another() -> None:
+    rejects = Rejects()
+    assert rejects.count("a", b"", 0.0) is not None
+    assert rejects.count("b", b"", 0.0) is not None
+    assert rejects.count("a", b"", 1.0) is None
+
+
+def test_no_frame_is_counted_twice_or_forgotten() -> None:
+    rejects, told = Rejects(), 0
+    for number in range(10_000):
+        event = rejects.count(f"reason {number % 7}", b"x", number * 0.5)
+        told += event.count if event is not None else 0
+    for number in range(7):
+        event = rejects.count(f"reason {number}", b"x", 1e6)
+        assert event is not None
+        told += event.count
+    assert told == rejects.total == 10_007
+
+
+def test_reasons_without_end_become_one() -> None:
+    rejects = Rejects()
+    events = [rejects.count(f"reason {number}", b"x", 0.0) for number in range(5_000)]
+    told = [event for event in events if event is not None]
+    assert len(told) <= 101
+    assert told[-1].reason == "other"
+    last = rejects.count("yet another", b"x", 60.0)
+    assert last is not None
+    assert sum(event.count for event in told) + last.count == rejects.total == 5_001
+
+
+@pytest.mark.parametrize(
+    ("frame", "sample"),
+    [
+        (b"", ""),
+        (b"\xff\x00", "\ufffd\x00"),
+        (b"x" * 10_000, "x" * 200),
+        ("é".encode() * 200, "é" * 100),
+        (b"x" + "é".encode() * 200, "x" + "é" * 99 + "\ufffd"),
+    ],
+)
+def test_a_sample_is_short_text_whatever_the_frame_is(frame: bytes, sample: str) -> None:
+    event = Rejects().count("reason", frame, 0.0)
+    assert event is not None
+    assert event.sample == sample

@@ -1,0 +1,318 @@
+"""One stream's keeper: on a real file, in virtual time, with a REST host that is played by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from kline_ops import events
+from kline_ops.errors import VenueError
+from kline_ops.events import Bus, Event
+from kline_ops.market.candle import Candle
+from kline_ops.market.interval import parse
+from kline_ops.market.messages import FrameRejected, Kline
+from kline_ops.market.server_time import ServerTime
+from kline_ops.market.stream import Stream
+from kline_ops.market.timestamp import to_text
+from kline_ops.record.contents import HEADER_LINE
+from kline_ops.record.journal import Journal
+from kline_ops.record.recorder import Recorder, RecordOptions
+from kline_ops.record.span import Span
+from tests.support.disks import FailingDisk
+from tests.support.virtual_time import VirtualClock, run_virtual
+
+MINUTE = 60_000
+STREAM = Stream("BTCUSDT", parse("1m"))
+#: 2026-01-01T00:00:00Z: where virtual time begins.
+START = 1_767_225_600_000
+
+
+def candle(minute: int, price: str = "1") -> Candle:
+    return Candle(START + minute * MINUTE, price, price, price, price, "0")
+
+
+def kline(
+    minute: int, price: str = "1", *, closed: bool = True, event_ms: int | None = None
+) -> Kline:
+    told = START + (minute + 1) * MINUTE + 20 if event_ms is None else event_ms
+    return Kline("BTCUSDT", "1m", told, closed, candle(minute, price))
+
+
+def rows(*minutes: int) -> bytes:
+    return HEADER_LINE + b"".join(candle(minute).row() for minute in minutes)
+
+
+class Host:
+    """What REST has, and how it answers; the questions are kept."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+        self.has: set[int] = set()
+        self.refusal: Exception | None = None
+        self.asked: list[float] = []
+        self.spans: list[Span] = []
+        self.closed = False
+
+    async def _answer(self) -> None:
+        self.asked.append(self._clock.monotonic())
+        await asyncio.sleep(0.05)
+        if self.refusal is not None:
+            raise self.refusal
+
+    async def server_time(self) -> int:
+        await self._answer()
+        return self._clock.wall_ms()
+
+    async def candles(self, stream: Stream, span: Span) -> list[Candle]:
+        self.spans.append(span)
+        await self._answer()
+        opens = {START + minute * MINUTE: minute for minute in sorted(self.has)}
+        return [candle(minute) for at, minute in opens.items() if span.first <= at < span.end][
+            :1000
+        ]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class Bench:
+    clock: VirtualClock
+    path: Path
+    recorder: Recorder
+    host: Host
+    disk: FailingDisk
+    told: list[Event] = field(default_factory=list)
+
+    def of(self, kind: type[Event]) -> list[Event]:
+        return [event for event in self.told if isinstance(event, kind)]
+
+    async def at(self, second: float) -> None:
+        """Wait until this second of virtual time."""
+        await asyncio.sleep(max(0.0, second - self.clock.monotonic()))
+
+    async def written(self) -> None:
+        """Wait until nothing is pending."""
+        while self.recorder.figures().waiting:
+            await asyncio.sleep(0.01)
+
+
+Script = Callable[[Bench], Awaitable[None]]
+
+
+def play(
+    folder: Path,
+    script: Script,
+    *,
+    rest: bool = True,
+    before: bytes | None = None,
+    refusal: Exception | None = None,
+) -> Bench:
+    """Run a script against a recorder; it is closed at the end."""
+    path = folder / STREAM.file_name
+    if before is not None:
+        path.write_bytes(before)
+
+    async def main(clock: VirtualClock) -> Bench:
+        disk, host, bus = FailingDisk(), Host(clock), Bus()
+        host.refusal = refusal
+        journal = Journal(path, STREAM.interval, owner="test", sync=False, disk=disk)
+        journal.lock()
+        recorder = Recorder(
+            STREAM,
+            journal,
+            host if rest else None,  # type: ignore[arg-type]
+            RecordOptions(),
+            bus=bus,
+            clock=clock,
+            server_time=ServerTime(clock.wall_ms(), clock.monotonic()),
+        )
+        bench = Bench(clock, path, recorder, host, disk)
+        bus.listen(bench.told.append)
+        await recorder.start()
+        await script(bench)
+        await recorder.close()
+        return bench
+
+    return run_virtual(main, START)
+
+
+def test_closed_candles_are_written_as_they_come_and_open_ones_are_not(tmp_path: Path) -> None:
+    async def script(bench: Bench) -> None:
+        await bench.at(30.0)
+        bench.recorder.deliver(kline(0, closed=False, event_ms=START + 30_000))
+        for minute in range(3):
+            await bench.at(60.02 * (minute + 1))
+            bench.recorder.deliver(kline(minute))
+            told = bench.clock.wall_ms()
+            bench.recorder.deliver(kline(minute + 1, closed=False, event_ms=told))
+            await bench.written()
+            assert bench.path.read_bytes() == rows(*range(minute + 1))
+
+    bench = play(tmp_path, script)
+    assert not bench.of(events.HoleFound)
+    assert bench.host.closed
+    assert [e.candles for e in bench.of(events.Recorded)] == [1, 1, 1]  # type: ignore[attr-defined]
+
+
+def test_what_the_stream_skipped_is_written_at_once_and_filled_by_rest(tmp_path: Path) -> None:
+    async def script(bench: Bench) -> None:
+        bench.host.has = {1, 2}
+        await bench.at(60.02)
+        bench.recorder.deliver(kline(0))
+        await bench.at(240.02)
+        bench.recorder.deliver(kline(3))
+        await bench.at(245.0)
+        await bench.written()
+
+    bench = play(tmp_path, script)
+    assert bench.path.read_bytes() == rows(0, 1, 2, 3)
+    assert sum(e.candles for e in bench.of(events.HoleFound)) == 2  # type: ignore[attr-defined]
+    assert sum(e.candles for e in bench.of(events.HoleFilled)) == 2  # type: ignore[attr-defined]
+
+
+def test_a_candle_is_asked_for_when_its_grace_is_over_and_not_before(tmp_path: Path) -> None:
+    async def script(bench: Bench) -> None:
+        bench.host.has = {1}
+        await bench.at(60.02)
+        bench.recorder.deliver(kline(0))
+        await bench.at(121.9)
+        assert not bench.host.spans
+        await bench.at(123.0)
+        await bench.written()
+
+    bench = play(tmp_path, script)
+    assert bench.path.read_bytes() == rows(0, 1)
+    assert len(bench.host.spans) == 1
+
+
+@pytest.mark.parametrize("wall_is_right", [True, False])
+def test_a_machine_that_slept_goes_on_recording(tmp_path: Path, wall_is_right: bool) -> None:
+    async def script(bench: Bench) -> None:
+        bench.host.has = set(range(1, 300))
+        await bench.at(60.02)
+        bench.recorder.deliver(kline(0))
+        # Asleep: the monotonic clock stands still while the world goes on for five hours.
+        bench.clock.start_ms += 300 * MINUTE * wall_is_right
+        await bench.at(120.02)
+        for _ in range(3):
+            try:
+                bench.recorder.deliver(kline(301))
+            except FrameRejected:
+                await asyncio.sleep(1.0)
+        await bench.at(130.0)
+        await bench.written()
+
+    bench = play(tmp_path, script)
+    assert candle(301).row() in bench.path.read_bytes()
+
+
+def test_a_candle_from_the_far_future_is_rejected(tmp_path: Path) -> None:
+    async def script(bench: Bench) -> None:
+        await bench.at(60.02)
+        bench.recorder.deliver(kline(0))
+        with pytest.raises(FrameRejected, match="future"):
+            bench.recorder.deliver(kline(5_000, event_ms=START + 60_030))
+        await bench.written()
+
+    assert play(tmp_path, script).path.read_bytes() == rows(0)
+
+
+def test_the_wait_that_rest_asks_for_holds_for_its_clock_too(tmp_path: Path) -> None:
+    async def script(bench: Bench) -> None:
+        await bench.at(300.0)
+
+    banned = VenueError("answered 418", retryable=True, retry_after=600.0)
+    bench = play(tmp_path, script, refusal=banned)
+    assert len(bench.host.asked) == 1
+    assert len(bench.of(events.BackfillFailed)) == 1
+
+
+def test_every_hole_is_told_once_whichever_is_met_first(tmp_path: Path) -> None:
+    async def script(bench: Bench) -> None:
+        bench.host.has = {1, 4, 5}
+        bench.clock.start_ms += 7 * MINUTE
+        # The stream is faster than REST: the newest hole is met before the old one is asked for.
+        bench.recorder.deliver(kline(6, event_ms=bench.clock.wall_ms()))
+        await bench.at(10.0)
+        await bench.written()
+
+    bench = play(tmp_path, script, before=rows(0, 2, 3))
+    assert bench.path.read_bytes() == rows(*range(7))
+    found = [(e.first, e.last) for e in bench.of(events.HoleFound)]  # type: ignore[attr-defined]
+    assert sorted(found) == [
+        (to_text(START + MINUTE), to_text(START + MINUTE)),
+        (to_text(START + 4 * MINUTE), to_text(START + 5 * MINUTE)),
+    ]
+
+
+def test_what_differs_between_two_sightings_is_told_and_the_first_stays(tmp_path: Path) -> None:
+    async def script(bench: Bench) -> None:
+        await bench.at(60.02)
+        bench.recorder.deliver(kline(0))
+        bench.recorder.deliver(kline(0))
+        bench.recorder.deliver(kline(0, "2"))
+        await bench.written()
+
+    bench = play(tmp_path, script)
+    assert bench.path.read_bytes() == rows(0)
+    assert len(bench.of(events.CandleConflict)) == 1
+
+
+def test_while_the_disk_is_full_candles_wait_and_are_written_in_order_after_it(
+    tmp_path: Path,
+) -> None:
+    async def script(bench: Bench) -> None:
+        await bench.at(60.02)
+        bench.recorder.deliver(kline(0))
+        await bench.written()
+        bench.disk.fail(1, 28, times=10**6)
+        for minute in (1, 2, 3):
+            await bench.at(60.02 * (minute + 1))
+            bench.recorder.deliver(kline(minute))
+        await bench.at(250.0)
+        assert bench.recorder.figures().waiting == 3
+        assert "No space left" in (bench.recorder.figures().disk_error or "")
+        assert bench.recorder.settled_before() <= START + 2 * MINUTE
+        bench.disk.heal()
+        await bench.at(255.0)
+        assert bench.recorder.figures().disk_error is None
+
+    bench = play(tmp_path, script)
+    assert bench.path.read_bytes() == rows(0, 1, 2, 3)
+    assert len(bench.of(events.DiskFull)) == 1
+    assert [e.written for e in bench.of(events.DiskRecovered)] == [3]  # type: ignore[attr-defined]
+
+
+def test_without_rest_a_hole_stays_and_is_counted(tmp_path: Path) -> None:
+    async def script(bench: Bench) -> None:
+        await bench.at(60.02)
+        bench.recorder.deliver(kline(0))
+        await bench.at(240.02)
+        bench.recorder.deliver(kline(3))
+        await bench.written()
+        await bench.at(243.0)
+        figures = bench.recorder.figures()
+        assert (figures.owed, figures.on_disk, figures.missing) == (4, 2, 2)
+
+    bench = play(tmp_path, script, rest=False)
+    assert bench.path.read_bytes() == rows(0, 3)
+    assert len(bench.of(events.HoleFound)) == 1
+
+
+def test_an_outage_of_the_exchange_that_is_long_over_is_confirmed_at_once(tmp_path: Path) -> None:
+    async def script(bench: Bench) -> None:
+        bench.clock.start_ms += 3 * 1440 * MINUTE
+        bench.host.has = set(range(20, 3 * 1440))
+        await bench.at(30.0)
+        await bench.written()
+
+    bench = play(tmp_path, script, before=rows(0, 1))
+    assert bench.path.read_bytes() == rows(0, 1, *range(20, 3 * 1440))
+    confirmed = [(e.first, e.candles) for e in bench.of(events.HoleConfirmed)]  # type: ignore[attr-defined]
+    assert confirmed == [(to_text(START + 2 * MINUTE), 18)]
+    assert len(bench.host.spans) <= 8
