@@ -193,7 +193,7 @@ class Plan:
             if not link.closing
             for time in self._deadlines(link)
         ]
-        if self._lacking():
+        if self._lacking() > 0:
             times.append(self.retry_at)
         return min(times, default=float("inf"))
 

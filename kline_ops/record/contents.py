@@ -35,7 +35,8 @@ def check_header(disk: Disk, fd: int, size: int, name: str) -> None:
     """
     head = disk.read(fd, len(HEADER_LINE), 0)
     torn = size < len(HEADER_LINE) and HEADER_LINE.startswith(head)
-    if head != HEADER_LINE and not torn:
+    # A power loss may leave the size of a new file, and NULs for its content.
+    if head != HEADER_LINE and not torn and head.strip(b"\0"):
         raise JournalError(
             f"{name} is not a candle file of kline-ops: line 1 is not {HEADER!r}",
             hint="record into another data_dir, or move this file away",
@@ -61,7 +62,7 @@ def good_end(disk: Disk, fd: int, size: int) -> tuple[int, int | None]:
 
     What follows is torn. A header that is torn itself ends at 0.
     """
-    if size < len(HEADER_LINE):
+    if disk.read(fd, len(HEADER_LINE), 0) != HEADER_LINE:
         return 0, None
     look = _FIRST_LOOK
     while True:

@@ -28,28 +28,36 @@ class FileLock:
         Raises:
             JournalError: another process holds it, or the folder can not be written.
         """
-        try:
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise JournalError(
-                f"cannot lock {self.target}: {error.strerror}",
-                hint="check the permissions and free space of its folder",
-            ) from None
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = _holder(os.pread(fd, 4096, 0))
+        while True:
+            fd = self._open()
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                holder = _holder(os.pread(fd, 4096, 0))
+                os.close(fd)
+                raise JournalError(
+                    f"{self.target} is being recorded by {holder}",
+                    hint="stop that recorder first, or give this session another data_dir",
+                ) from None
+            if _is_at(fd, self.path):
+                break
+            # Removed or replaced between the two calls: a lock on that file is no lock.
             os.close(fd)
-            raise JournalError(
-                f"{self.target} is being recorded by {holder}",
-                hint="stop that recorder first, or give this session another data_dir",
-            ) from None
         self._fd = fd
         try:
             os.ftruncate(fd, 0)
             os.pwrite(fd, json.dumps({"pid": os.getpid(), "session": owner}).encode(), 0)
         except OSError:
             return  # the disk is full: the lock holds all the same, only its holder has no name
+
+    def _open(self) -> int:
+        try:
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise JournalError(
+                f"cannot lock {self.target}: {error.strerror}",
+                hint="check the permissions and free space of its folder",
+            ) from None
 
     def release(self) -> None:
         """Let go; harmless where the lock is not held."""
@@ -64,3 +72,10 @@ def _holder(content: bytes) -> str:
         return f"pid {int(told['pid'])} (session {told['session']})"
     except (ValueError, KeyError, TypeError):
         return "another process"
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(fd))
+    except FileNotFoundError:
+        return False

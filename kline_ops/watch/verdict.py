@@ -37,6 +37,7 @@ _LATE_BEATS = 3
 _LATE_SECONDS = 5.0
 #: Seconds without any connection that delivers before a session is called stalled.
 _DARK_SECONDS = 10.0
+_SUSPENDED = "the process is suspended (continue it with: kill -CONT)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +99,13 @@ def verdict(evidence: Evidence) -> tuple[Word, str]:
     """What the session is, whatever it says of itself."""
     state = evidence.state
     if state is None:
-        if evidence.keeper is Process.RUNNING:
-            return Word.STARTING, "no state yet"
-        return _ended(evidence)
+        return _silent(evidence)
     if evidence.recorder in {Process.GONE, Process.ZOMBIE}:
         if evidence.keeper is Process.RUNNING and state.get("status") != "stopped":
             return Word.STARTING, "the recorder died and is being restarted"
         return _ended(evidence)
     if evidence.recorder is Process.STOPPED:
-        return Word.STALLED, "the process is suspended (continue it with: kill -CONT)"
+        return Word.STALLED, _SUSPENDED
     late = max(_LATE_BEATS * evidence.beat, _LATE_SECONDS)
     if evidence.state_age is None:
         return Word.STALLED, "its state file does not say when it was written"
@@ -122,6 +121,15 @@ def verdict(evidence: Evidence) -> tuple[Word, str]:
         return Word(str(state.get("status")).upper()), str(reason)
     except ValueError:
         return Word.STALLED, f"its state is not known: {state.get('status')!r}"
+
+
+def _silent(evidence: Evidence) -> tuple[Word, str]:
+    """It has not told its state yet, or that file is gone: only its supervisor can be looked at."""
+    if evidence.keeper is Process.STOPPED:
+        return Word.STALLED, _SUSPENDED
+    if evidence.keeper is Process.RUNNING:
+        return Word.STARTING, "no state yet"
+    return _ended(evidence)
 
 
 def _ended(evidence: Evidence) -> tuple[Word, str]:

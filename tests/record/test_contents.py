@@ -107,7 +107,13 @@ def test_a_header_cut_anywhere_is_no_good_part_at_all(tmp_path: Path) -> None:
         assert end_of(tmp_path / "x.csv", HEADER_LINE[:length]) == 0
 
 
-FOREIGN = [b"a,b,c\n1,2,3\n", b"\n", b"\0" * 9, HEADER_LINE.upper(), HEADER_LINE[:-1] + b"\r\n"]
+FOREIGN = [
+    b"a,b,c\n1,2,3\n",
+    b"\n",
+    b"\0" * 9 + b"1\n",
+    HEADER_LINE.upper(),
+    HEADER_LINE[:-1] + b"\r\n",
+]
 FOREIGN += [b"\xef\xbb\xbf" + HEADER_LINE, HEADER_LINE[:-1] + b",trades\n", b"x" * 100_000, b"t\n"]
 
 

@@ -212,6 +212,16 @@ def test_whatever_stands_behind_the_last_row_is_kept_aside(
         assert made.repaired is None
 
 
+@pytest.mark.parametrize("size", [1, 9, 37, 4096])
+def test_a_new_file_that_a_power_loss_left_as_nuls_is_begun_again(path: Path, size: int) -> None:
+    path.write_bytes(b"\0" * size)
+    with journal(path) as made:
+        assert made.open().rows == 0
+        made.write([candle(0)])
+    assert path.read_bytes() == file_of(0)
+    assert path.with_name(path.name + ".torn").read_bytes() == b"\0" * size + b"\n"
+
+
 def test_torn_ends_are_collected_one_after_another(path: Path) -> None:
     for torn in (b"one", b"two"):
         path.write_bytes(file_of(0) + torn)

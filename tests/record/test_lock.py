@@ -1,5 +1,6 @@
 """One recorder a file: real processes, real locks, a real kill -9."""
 
+import fcntl
 import json
 import os
 import resource
@@ -122,3 +123,24 @@ def test_a_disk_too_full_for_the_holders_name_brings_no_other_error(target: Path
     after = FileLock(target)
     after.acquire("next")
     after.release()
+
+
+def test_a_lock_file_that_is_replaced_meanwhile_is_locked_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between opening the lock file and locking it, somebody removes it: that lock holds nobody off."""
+    lock = FileLock(tmp_path / "x.csv")
+    flock, calls = fcntl.flock, []
+
+    def late(fd: int, operation: int) -> None:
+        if not calls:
+            lock.path.unlink()
+        calls.append(fd)
+        flock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    lock.acquire("one")
+    assert len(calls) == 2
+    with pytest.raises(JournalError, match="being recorded by pid"):
+        FileLock(tmp_path / "x.csv").acquire("two")
+    lock.release()
