@@ -1,4 +1,4 @@
-"""An exchange in real time whose clock starts where a test wants it: just before a candle closes."""
+"""An exchange whose clock starts where a test wants it: just before a candle closes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from kline_ops.exchange.market import Market
 from kline_ops.exchange.server import ExchangeServer
 from kline_ops.exchange.session import ExchangeOptions
 from kline_ops.market import timestamp
+from tests.support.virtual_time import VirtualClock, run_virtual
 
 #: 1s, 1m … 1d, 3d and 1M candles close here.
 MONTH_END_MS = timestamp.to_ms("2026-02-01T00:00:00Z")
 
 
-class TrialClock:
-    """Runs at the speed of real time from a start of one's choice."""
+class RealClock:
+    """Runs at the speed of real time, from a start of one's choice: for clients of others."""
 
     def __init__(self, start_ms: int) -> None:
         self._offset = start_ms - time.monotonic() * 1000
@@ -32,9 +33,6 @@ class TrialClock:
     def monotonic(self) -> float:
         return time.monotonic()
 
-    def jump(self, ms: int) -> None:
-        self._offset += ms
-
 
 class Reply(NamedTuple):
     status: int
@@ -42,7 +40,7 @@ class Reply(NamedTuple):
     body: Any
 
 
-Scenario = Callable[[ExchangeServer, TrialClock], Awaitable[None]]
+Scenario = Callable[[ExchangeServer, VirtualClock], Awaitable[None]]
 
 
 @pytest.fixture
@@ -54,19 +52,22 @@ def play() -> Callable[..., None]:
         *,
         start_ms: int = MONTH_END_MS - 180,
         market: MarketData | None = None,
+        real_time: bool = False,
         **options: Any,
     ) -> None:
-        async def main() -> None:
-            clock = TrialClock(start_ms)
+        async def main(clock: Any) -> None:
             given = ExchangeOptions(**options)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(120):
                 server = ExchangeServer(market or Market(7), clock, options=given)
                 async with server:
                     await scenario(server, clock)
                 await asyncio.sleep(0)
                 assert asyncio.all_tasks() == {asyncio.current_task()}
 
-        asyncio.run(main())
+        if real_time:
+            asyncio.run(main(RealClock(start_ms)))
+        else:
+            run_virtual(main, start_ms)
 
     return run
 

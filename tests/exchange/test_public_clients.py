@@ -68,7 +68,7 @@ def test_python_binance(play, binance, monkeypatch: pytest.MonkeyPatch) -> None:
         told = [Candle(k["t"], k["o"], k["h"], k["l"], k["c"], k["v"], k["n"]) for k in klines]
         assert told == server.truth("BTCUSDT", "1s", told[0].open_ms, told[0].open_ms)
 
-    play(scenario)
+    play(scenario, real_time=True)
 
 
 def test_ccxt(play, ccxt_pro) -> None:
@@ -94,4 +94,4 @@ def test_ccxt(play, ccxt_pro) -> None:
         truth = server.truth("BTCUSDT", "1s", min(told), max(told))
         assert [told[at] for at in sorted(told)] == [numbers(candle) for candle in truth]
 
-    play(scenario)
+    play(scenario, real_time=True)

@@ -74,6 +74,10 @@ class VirtualClock:
     def monotonic(self) -> float:
         return self._loop.time()
 
+    def jump(self, ms: int) -> None:
+        """Step the wall clock; the monotonic one does not move."""
+        self.start_ms += ms
+
 
 def run_virtual(
     main: Callable[[VirtualClock], Coroutine[Any, Any, T]], start_ms: int = 1_767_225_600_000
