@@ -26,7 +26,7 @@ EXIT_MACHINE = 5
 class KlineOpsError(Exception):
     """The root. ``str()`` is one line; ``hint`` is what to try, or empty."""
 
-    exit_code = EXIT_FINDING
+    exit_code: int = EXIT_FINDING
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -74,11 +74,13 @@ class VenueError(KlineOpsError):
 class JournalError(KlineOpsError):
     """The candle file can not be opened or written. ``transient``: it may heal (a full disk)."""
 
-    exit_code = EXIT_USAGE
+    exit_code: int = EXIT_USAGE
 
     def __init__(self, message: str, *, transient: bool = False, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.transient = transient
+        if transient:
+            self.exit_code = EXIT_FINDING  # trying again may help: not final for a supervisor
 
 
 class SessionError(KlineOpsError):

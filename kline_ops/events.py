@@ -37,9 +37,10 @@ class SessionStarted(Event, frozen=True, kw_only=True):
 
 
 class SessionStopped(Event, frozen=True, kw_only=True):
-    """The recorder ended cleanly; everything received is on disk."""
+    """The recorder ended; all that was received is on disk, but for ``unwritten`` candles."""
 
     reason: str
+    unwritten: int = 0
 
 
 class Connected(Event, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from contextlib import AsyncExitStack
 
 from kline_ops import events
 from kline_ops.clock import Clock
-from kline_ops.config.settings import Settings
+from kline_ops.config.settings import Rotation, Settings
 from kline_ops.errors import JournalError
 from kline_ops.events import Bus, Listener
 from kline_ops.feed.connection import Options
@@ -62,7 +62,11 @@ def new_journal(settings: Settings) -> Journal:
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise JournalError(f"cannot create {settings.data_dir}: {error.strerror}") from None
+        raise JournalError(
+            f"cannot create {settings.data_dir}: {error.strerror}",
+            transient=True,
+            hint="check its disk and permissions, or give data_dir another place",
+        ) from None
     always = settings.config.record.fsync == "always"
     journal = Journal(settings.csv, settings.stream.interval, owner=settings.name, sync=always)
     journal.lock()
@@ -80,7 +84,9 @@ class Session:
         clock: Clock,
         draw: Callable[[], float],
         listeners: tuple[Listener, ...] = (),
+        supervised: bool = False,
     ) -> None:
+        self._supervised = supervised
         self._settings = settings
         self._journal = journal
         self._clock = clock
@@ -91,6 +97,8 @@ class Session:
             self._bus.listen(listener)
         self._server_time = ServerTime(clock.wall_ms(), clock.monotonic())
         self._tls: ssl.SSLContext | None = None
+        self._next_state: dict[str, object] | None = None
+        self._state_failed = False
         self._reason = "asked to"
         self._stop = asyncio.Event()
 
@@ -114,19 +122,33 @@ class Session:
             self._recorder = recorder = self._new_recorder(rest_url)
             self._feed = feed = self._new_feed(ws_url)
             recorder.on_settled = feed.settled
-            await recorder.start()
-            self._announce()
-            feed.start()
-            chores = [
-                asyncio.create_task(self._beat(), name="beat"),
-                asyncio.create_task(self._rotate(), name="rotate"),
-            ]
-            await self._stop.wait()
-            for chore in chores:
-                chore.cancel()
-            await feed.close()
-            await recorder.close()
-        await self._last_words()
+            chores = {asyncio.create_task(self._beat(), name="beat")}
+            try:
+                if await self._unless_stopped(asyncio.create_task(recorder.start(), name="open")):
+                    self._announce()
+                    feed.start()
+                    if self._settings.rotation is not None:
+                        chores.add(asyncio.create_task(self._rotate(self._settings.rotation)))
+                    await self._unless_stopped(*chores, *recorder.tasks)
+            finally:
+                for chore in chores:
+                    chore.cancel()
+                await feed.close()
+                unwritten = await recorder.close()
+        await self._last_words(unwritten)
+
+    async def _unless_stopped(self, *tasks: asyncio.Task[None]) -> bool:
+        """Wait for the first of these to end, or for the stop: False then.
+
+        Raises whatever it ended with: a chore that dies is a fault of ours, and the process ends with it
+        rather than go on without (the supervisor starts it again).
+        """
+        stopped = asyncio.create_task(self._stop.wait(), name="stop")
+        done, _ = await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        for task in done - {stopped}:
+            task.result()
+        return stopped not in done
 
     # -- the parts --------------------------------------------------------------------------------
 
@@ -143,7 +165,13 @@ class Session:
     def _new_keeper(self, ws_url: str) -> StateKeeper:
         settings = self._settings
         beat = settings.config.resilience.heartbeat.interval
-        keeper = StateKeeper(settings.state_file, self._clock, endpoint=ws_url, beat=beat)
+        keeper = StateKeeper(
+            settings.state_file,
+            self._clock,
+            endpoint=ws_url,
+            beat=beat,
+            supervised=self._supervised,
+        )
         self._bus.listen(keeper.hear)
         self._bus.listen(EventLog(settings.events_file, self._clock, self._sideline).hear)
         self._bus.listen(self._write_state_at)
@@ -195,11 +223,8 @@ class Session:
 
     # -- chores -----------------------------------------------------------------------------------
 
-    async def _rotate(self) -> None:
+    async def _rotate(self, rotation: Rotation) -> None:
         """Renew the connection at each boundary of the TimeTrigger, ``margin`` before it."""
-        rotation = self._settings.rotation
-        if rotation is None:
-            return
         trigger = TimeTrigger(rotation.modulo, last_boundary_ms=self._keeper.last_boundary_ms)
         while True:
             if not self._server_time.heard:
@@ -210,14 +235,12 @@ class Session:
             now_ms = self._server_time.now_ms(now)
             boundary = trigger.poll(now_ms, rotation.margin)
             if boundary is not None:
-                self._renew(boundary, boundary - now_ms, now)
+                self._renew(rotation, boundary, boundary - now_ms, now)
             due_in = (trigger.next_due(now_ms, rotation.margin) - now_ms) / 1000.0
             await asyncio.sleep(min(max(due_in, 0.001), _LONGEST_SLEEP))
 
-    def _renew(self, boundary_ms: int, ahead_ms: int, now: float) -> None:
-        rotation, since = self._settings.rotation, self._feed.live_since()
-        if rotation is None:
-            return
+    def _renew(self, rotation: Rotation, boundary_ms: int, ahead_ms: int, now: float) -> None:
+        since = self._feed.live_since()
         at = timestamp.to_text(boundary_ms)
         lived = 0.0 if since is None else now - since + ahead_ms / 1000.0
         if lived < rotation.min_connection_duration or since is None:
@@ -238,14 +261,25 @@ class Session:
             self._write_state()
 
     def _write_state(self) -> None:
-        state = self._keeper.state(self._standing())
-        self._sideline.submit(self._try_to_write_state, state)
+        """The newest state is written; one that still waits for a slow disk is passed over."""
+        waiting, self._next_state = self._next_state, self._keeper.state(self._standing())
+        if waiting is None:
+            self._sideline.submit(self._write_next_state)
 
-    def _try_to_write_state(self, state: dict[str, object]) -> None:
+    def _write_next_state(self) -> None:
+        state, self._next_state = self._next_state, None
+        if state is None:
+            return
         try:
             self._keeper.write(state)
         except OSError as error:
-            _log.warning("the state file was not written: %s", error.strerror)
+            if not self._state_failed:
+                _log.warning("the state file can not be written: %s", error.strerror)
+            self._state_failed = True
+        else:
+            if self._state_failed:
+                _log.info("the state file can be written again")
+            self._state_failed = False
 
     def _standing(self) -> Standing:
         figures, feed = self._recorder.figures(), self._feed
@@ -257,6 +291,7 @@ class Session:
                 uptime=self._keeper.uptime,
                 dark_for=self._keeper.dark_for,
                 has_data=feed.messages > feed.rejects.total,
+                silent_for=feed.silent_for(),
                 overdue_for=figures.overdue_for,
                 pursued=figures.pursued,
                 backfill=self._recorder.has_backfill,
@@ -299,8 +334,8 @@ class Session:
         for warning in self._settings.warnings:
             _log.warning("%s", warning)
 
-    async def _last_words(self) -> None:
-        self._bus.emit(events.SessionStopped(reason=self._reason))
+    async def _last_words(self, unwritten: int) -> None:
+        self._bus.emit(events.SessionStopped(reason=self._reason, unwritten=unwritten))
         self._write_state()
         self._sideline.shutdown(wait=False)
         if not self._sideline.join(_LAST_WORDS):

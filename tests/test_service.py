@@ -32,8 +32,9 @@ def test_planned_restarts_lose_nothing_and_are_never_dark(tmp_path: Path) -> Non
     assert len(planned) == 8
     opened = trial.server.sessions[0].opened_ms
     assert trial.server.dark_ms(opened, trial.ended_ms) == 0
-    # Not one candle was asked of REST: the stream alone brought them all.
-    assert trial.server.rest_requests["/api/v3/klines"] == 0
+    # Not one candle came from REST (it was asked once whether it knows the symbol).
+    assert not trial.of(events.HoleFilled)
+    assert trial.server.rest_requests["/api/v3/klines"] == 1
     assert trial.state()["metadata"]["restarts_planned"] == 8
     assert trial.state()["metadata"]["reconnects"] == 0
 

@@ -29,7 +29,8 @@ def _run() -> int:
     usage_error = typer.BadParameter.__mro__[1]  # UsageError, which Typer does not export
     try:
         code = app(standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except KlineOpsError as error:
         return _fail(error.one_line(), error.exit_code)
     except typer.Abort:
@@ -42,7 +43,9 @@ def _run() -> int:
         return EXIT_FINDING
     except Exception as error:
         if isinstance(error, usage_error):
-            return _fail(_usage(error), EXIT_USAGE)
+            # Without arguments the help is shown, and there is nothing more to say.
+            text = _usage(error)
+            return _fail(text, EXIT_USAGE) if text else EXIT_USAGE
         if os.environ.get(TRACEBACK):
             raise
         text = f"unexpected {type(error).__name__}: {error}. Try: {TRACEBACK}=1 to see where"
@@ -54,7 +57,7 @@ def _usage(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "kline-ops"
     message = getattr(error, "format_message", error.__str__)()
-    return f"{message.rstrip('.')}. Try: {path} --help"
+    return f"{message.rstrip('.')} (see: {path} --help)" if message.strip() else ""
 
 
 def _fail(text: str, code: int) -> int:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from kline_ops.errors import KlineOpsError
     from kline_ops.gaps import FileReport
 
+#: Until ``now``: a candle that closed just before may be on its way to the disk still.
+_UNDER_WAY_MS = 5_000
 _FILE_ENDINGS = (".csv", ".gz", ".zip")
 
 
@@ -85,7 +87,12 @@ def _report(
 
 
 def _is_file(name: str) -> bool:
-    return "/" in name or name.endswith(_FILE_ENDINGS) or Path(name).exists()
+    if "/" in name or name.endswith(_FILE_ENDINGS):
+        return True
+    try:
+        return Path(name).exists()
+    except OSError:  # longer than a file name can be
+        return True
 
 
 def _moment(option: str, text: str | None) -> int | None:
@@ -97,7 +104,7 @@ def _moment(option: str, text: str | None) -> int | None:
     if text is None:
         return None
     if option == "--until" and text == "now":
-        return SystemClock().wall_ms()
+        return SystemClock().wall_ms() - _UNDER_WAY_MS
     try:
         return timestamp.to_ms(text)
     except ValueError:

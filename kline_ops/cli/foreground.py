@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import random
 import signal
 import sys
-from dataclasses import replace
 
-from kline_ops.cli.known import describe_session
+from kline_ops.cli.known import remember_session
 from kline_ops.clock import SystemClock
 from kline_ops.config.settings import Settings
 from kline_ops.observe.keys import Keys
@@ -18,16 +16,12 @@ from kline_ops.observe.logs import Logging, log_event
 from kline_ops.ops.supervise import KEEPER_VARIABLE
 from kline_ops.record.journal import Journal
 from kline_ops.service import Session
-from kline_ops.watch.process import started_at
-from kline_ops.watch.registry import remember
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-_log = logging.getLogger(__name__)
+_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
 async def record(settings: Settings, journal: Journal, preset: str) -> None:
-    """Record until a key or a signal ends it.
+    """Record until a key or a signal ends it. The journal's lock is held, and let go at the end.
 
     Raises:
         JournalError: the candle file is not ours to write.
@@ -35,13 +29,16 @@ async def record(settings: Settings, journal: Journal, preset: str) -> None:
     log = Logging(settings.log_file, preset, sys.stdout)
     keys = Keys()
     try:
-        _register(settings)
+        supervised = KEEPER_VARIABLE in os.environ
+        if not supervised:
+            remember_session(settings, os.getpid())
         session = Session(
             settings,
             journal,
             clock=SystemClock(),
             draw=random.SystemRandom().random,
             listeners=(log_event,),
+            supervised=supervised,
         )
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
@@ -52,16 +49,4 @@ async def record(settings: Settings, journal: Journal, preset: str) -> None:
         await session.run()
     finally:
         keys.close()
-        journal.close()
         log.close()
-
-
-def _register(settings: Settings) -> None:
-    """So that status, logs and stop find the session; recording does not depend on it."""
-    keeper = os.environ.get(KEEPER_VARIABLE, "")
-    pid = int(keeper) if keeper.isdecimal() else os.getpid()
-    entry = replace(describe_session(settings), keeper_pid=pid, keeper_started=started_at(pid))
-    try:
-        remember(entry)
-    except OSError as error:
-        _log.warning("the session could not be registered: %s", error.strerror)

@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kline_ops.watch.registry import KnownSession, find_session
+import typer
+
+from kline_ops.watch.registry import KnownSession, find_session, remember
 
 if TYPE_CHECKING:
     from kline_ops.config.settings import Settings
@@ -44,3 +46,18 @@ def describe_session(settings: Settings) -> KnownSession:
         endpoint=settings.ws_url or "embedded exchange",
         tmux_socket=settings.config.ops.tmux_socket,
     )
+
+
+def remember_session(settings: Settings, keeper_pid: int | None) -> None:
+    """Put a session into the registry, so that status, logs and stop find it.
+
+    Recording does not depend on it: where the registry can not be written, that is said once.
+    """
+    from kline_ops.watch.process import started_at
+
+    started = None if keeper_pid is None else started_at(keeper_pid)
+    entry = replace(describe_session(settings), keeper_pid=keeper_pid, keeper_started=started)
+    try:
+        remember(entry)
+    except OSError as error:
+        typer.echo(f"the session could not be registered: {error.strerror}", err=True)

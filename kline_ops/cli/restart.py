@@ -20,13 +20,19 @@ def restart(
     from kline_ops.cli.start import start
     from kline_ops.clock import SystemClock
     from kline_ops.config.settings import load_settings
-    from kline_ops.errors import EXIT_NOT_RUNNING, SessionError
+    from kline_ops.errors import EXIT_NOT_RUNNING, EXIT_USAGE, SessionError
     from kline_ops.ops import session
 
     known = known_session(name, config)
     if not session.is_running(known):
         raise SessionError(
             f"{name} is not running", exit_code=EXIT_NOT_RUNNING, hint=f"kline-ops start {name}"
+        )
+    if not session.runs_in_tmux(known):
+        raise SessionError(
+            f"{name} runs outside tmux",
+            exit_code=EXIT_USAGE,
+            hint="restart it where it was started",
         )
     path = config or Path(known.config)
     load_settings(name, path)  # a config that can not be used must not end the recording

@@ -18,10 +18,12 @@ def run(
 ) -> None:
     """Record in the foreground; q, F10, Ctrl+C, SIGTERM and SIGHUP end it cleanly."""
     import asyncio
+    import os
+    import sys
 
     from kline_ops.cli.foreground import record
     from kline_ops.config.settings import load_settings
-    from kline_ops.errors import ConfigError
+    from kline_ops.errors import EXIT_GOOD, ConfigError
     from kline_ops.service import new_journal
 
     settings = load_settings(name, config)
@@ -29,4 +31,7 @@ def run(
     if preset not in {"prod", "dev", "trace"}:
         raise ConfigError(f"no preset {preset!r}", field="--log-preset", hint="prod, dev or trace")
     journal = new_journal(settings)
-    asyncio.run(record(settings, journal, preset))
+    # Not asyncio.run(): it waits for the resolver's threads, and a name server may hang for long.
+    asyncio.new_event_loop().run_until_complete(record(settings, journal, preset))
+    sys.stdout.flush()
+    os._exit(EXIT_GOOD)

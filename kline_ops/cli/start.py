@@ -19,6 +19,7 @@ def start(
 
     After the wait it says what is wrong (exit 1), and the session goes on trying.
     """
+    from kline_ops.cli.known import remember_session
     from kline_ops.clock import SystemClock
     from kline_ops.config.settings import load_settings
     from kline_ops.errors import EXIT_FINDING, SessionError
@@ -33,7 +34,9 @@ def start(
     if running:
         typer.echo(f"{name} is running already")
     else:
-        started = session.start(settings, SystemClock(), wait)
+        started = session.start(
+            settings, SystemClock(), wait, register=lambda: remember_session(settings, None)
+        )
         if not started.has_data:
             typer.echo(
                 f"kline-ops: {name} has no data after {wait:g} s: {started.reason}; it goes on"

@@ -19,12 +19,12 @@ def stop(
     from kline_ops.clock import SystemClock
     from kline_ops.ops import session
     from kline_ops.watch.status import look
-    from kline_ops.watch.verdict import Word
 
     known = known_session(name, config)
-    if not session.stop(known, SystemClock(), timeout):
+    how = session.stop(known, SystemClock(), timeout)
+    if how is session.Stopped.NOT_RUNNING:
         typer.echo(f"{name} is not running")
         return
-    word, record = look(known, SystemClock().wall_ms())
-    forced = "" if word is Word.STOPPED else " by force"
+    _, record = look(known, SystemClock().wall_ms())
+    forced = " by force" if how is session.Stopped.BY_FORCE else ""
     typer.echo(f"{name} stopped{forced}: {record['on_disk']:,} candles on disk in {record['csv']}")

@@ -21,6 +21,7 @@ def supervise(
     import os
     import sys
 
+    from kline_ops.cli.known import remember_session
     from kline_ops.clock import SystemClock
     from kline_ops.config.settings import load_settings
     from kline_ops.ops import handover
@@ -29,5 +30,6 @@ def supervise(
     if env_file is not None:
         os.environ.update(handover.read(env_file))
     settings = load_settings(name, config)
+    remember_session(settings, os.getpid())
     command = [sys.executable, "-m", "kline_ops", "run", name, "--config", str(settings.path)]
     raise typer.Exit(Supervisor(name, command, settings.exit_file, SystemClock()).run())

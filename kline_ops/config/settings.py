@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from kline_ops.clock import SystemClock
 from kline_ops.config import load
 from kline_ops.config.model import Config, PlannedRestart
 from kline_ops.config.venues import VENUES, venue_of
@@ -201,8 +202,11 @@ def _since(text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        return timestamp.to_ms(text)
+        since_ms = timestamp.to_ms(text)
     except ValueError:
         raise ConfigError(
             f"{text!r} is no time", field="record.since", hint="2026-01-27T14:00:00Z"
         ) from None
+    if since_ms > SystemClock().wall_ms():
+        raise ConfigError(f"{text} lies in the future", field="record.since", hint="leave it out")
+    return since_ms

@@ -76,7 +76,7 @@ class Feed:
         self._closed = False
         self.rejects = Rejects()
         self.messages = 0
-        self.last_price: str | None = None
+        self._heard_at: float | None = None
 
     def start(self) -> None:
         """Begin to connect."""
@@ -93,6 +93,10 @@ class Feed:
     def live_since(self) -> float | None:
         """Since when (monotonic seconds) the connection in charge has been live, or None."""
         return max((x.live_at for x in self._plan.live() if x.live_at is not None), default=None)
+
+    def silent_for(self) -> float | None:
+        """Seconds since the last usable message; None before the first."""
+        return None if self._heard_at is None else self._clock.monotonic() - self._heard_at
 
     async def close(self) -> None:
         """Close everything, within a bounded time."""
@@ -113,9 +117,11 @@ class Feed:
         if self._closed:
             return
         now = self._clock.monotonic()
-        for action in self._plan.advance(happening, now, self._server_time.now_ms(now)):
-            self._carry_out(action)
-        self._set_timer(now)
+        try:
+            for action in self._plan.advance(happening, now, self._server_time.now_ms(now)):
+                self._carry_out(action)
+        finally:
+            self._set_timer(now)
 
     def _carry_out(self, action: Action) -> None:
         match action:
@@ -180,7 +186,7 @@ class Feed:
             raise FrameRejected("wrong symbol" if foreign else "wrong interval")
         messages.check(kline, stream.interval)
         self._on_kline(kline)
-        self.last_price = kline.candle.close
+        self._heard_at = self._clock.monotonic()
         self._apply(rules.Delivered(number, stream.name))
 
     def _near_close(self, now_ms: int, near: float) -> int:

@@ -266,7 +266,7 @@ class Plan:
         link = self.links.pop(ended.link)
         was = link.state
         link.state = turn(link.state, Turn.ENDED)
-        if was is State.DRAINING:
+        if was is State.DRAINING and (link.closing or self._is_served()):
             successor = self.links.get(link.successor)
             since = now if successor is None or successor.live_at is None else successor.live_at
             told: Event = events.Replaced(

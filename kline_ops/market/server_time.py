@@ -12,32 +12,70 @@ from __future__ import annotations
 WINDOW_SECONDS = 300.0
 
 
+#: A bound that leaps ahead by more than this (ms) is believed only with a witness.
+_LEAP_MS = 2_000
+#: The local clock, before the exchange has spoken, may be wrong by this much (ms) without one.
+_LOCAL_MS = 3_600_000
+#: Seconds between two observations that witness for one another.
+_WITNESS_AFTER = 0.5
+
+
 class ServerTime:
-    """Estimates the exchange's time; starts from the local wall clock until the exchange speaks."""
+    """Estimates the exchange's time; starts from the local wall clock until the exchange speaks.
+
+    One wrong event time must not carry the estimate away: candles would count as closed while they are
+    forming. A leap ahead needs a witness: this machine's clock, or a second observation that agrees. It
+    has one after a suspend, where the monotonic clock has stood still.
+    """
 
     def __init__(self, wall_ms: int, monotonic: float) -> None:
         self._local = wall_ms - monotonic * 1000.0
         self._current: float | None = None
         self._previous: float | None = None
         self._window_end = monotonic + WINDOW_SECONDS
+        self._candidate: tuple[float, float] | None = None
 
     @property
     def heard(self) -> bool:
         """True once the exchange itself has told a time."""
         return self._current is not None or self._previous is not None
 
-    def observe(self, exchange_ms: int, monotonic: float) -> None:
+    def observe(self, exchange_ms: int, monotonic: float, wall_ms: int | None = None) -> None:
         """Take in an event time or server time that arrived at ``monotonic``."""
-        if monotonic >= self._window_end:
-            stale = monotonic >= self._window_end + WINDOW_SECONDS
-            self._previous = None if stale else self._current
-            self._current = None
-            self._window_end = monotonic + WINDOW_SECONDS
+        self._roll(monotonic)
         bound = exchange_ms - monotonic * 1000.0
+        if not self._is_near(bound) and not self._has_witness(bound, monotonic, wall_ms):
+            return
+        self._candidate = None
         if self._current is None or bound > self._current:
             self._current = bound
 
     def now_ms(self, monotonic: float) -> int:
         """The exchange's time in milliseconds at ``monotonic``."""
+        known = self._known()
+        return int((self._local if known is None else known) + monotonic * 1000.0)
+
+    def _known(self) -> float | None:
         known = [bound for bound in (self._current, self._previous) if bound is not None]
-        return int((max(known) if known else self._local) + monotonic * 1000.0)
+        return max(known, default=None)
+
+    def _is_near(self, bound: float) -> bool:
+        known = self._known()
+        if known is None:
+            return abs(bound - self._local) <= _LOCAL_MS
+        return bound <= known + _LEAP_MS
+
+    def _has_witness(self, bound: float, monotonic: float, wall_ms: int | None) -> bool:
+        if wall_ms is not None and abs(wall_ms - monotonic * 1000.0 - bound) <= _LEAP_MS:
+            return True
+        if self._candidate is not None and abs(bound - self._candidate[0]) <= _LEAP_MS:
+            return monotonic - self._candidate[1] >= _WITNESS_AFTER
+        self._candidate = (bound, monotonic)
+        return False
+
+    def _roll(self, monotonic: float) -> None:
+        if monotonic >= self._window_end:
+            stale = monotonic >= self._window_end + WINDOW_SECONDS
+            self._previous = None if stale else self._current
+            self._current = None
+            self._window_end = monotonic + WINDOW_SECONDS

@@ -16,7 +16,8 @@ def describe(event: Event) -> tuple[int, str]:  # noqa: C901, PLR0911, PLR0912 -
         case events.SessionStarted() as e:
             return INFO, f"session {e.name}: {e.symbol} {e.interval} into {e.csv} (pid {e.pid})"
         case events.SessionStopped() as e:
-            return INFO, f"stopped: {e.reason}"
+            lost = f", {e.unwritten} candle(s) not written" if e.unwritten else ""
+            return (ERROR if lost else INFO), f"stopped: {e.reason}{lost}"
         case events.Connected() as e:
             return DEBUG, f"connection {e.connection}: open to {e.endpoint}"
         case events.Live() as e:

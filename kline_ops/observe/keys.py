@@ -33,8 +33,9 @@ class Keys:
             if not os.isatty(fd) or os.tcgetpgrp(fd) != os.getpgrp():
                 return
             self._before = termios.tcgetattr(fd)
-            tty.setcbreak(fd)
-        except (OSError, ValueError, termios.error):
+            tty.setcbreak(fd, termios.TCSANOW)
+            _without_hold(fd)
+        except (OSError, ValueError, AttributeError, termios.error):
             return
         # Put into the background later, we want an error from the terminal, not to be stopped.
         signal.signal(signal.SIGTTIN, signal.SIG_IGN)
@@ -50,7 +51,7 @@ class Keys:
         fd, self._fd = self._fd, None
         asyncio.get_running_loop().remove_reader(fd)
         try:
-            termios.tcsetattr(fd, termios.TCSADRAIN, self._before)  # type: ignore[arg-type]
+            termios.tcsetattr(fd, termios.TCSANOW, self._before)  # type: ignore[arg-type]
         except termios.error:
             return  # the terminal is gone
 
@@ -72,3 +73,10 @@ class Keys:
     def _press(self, key: str) -> None:
         if key in self._calls:
             self._calls[key]()
+
+
+def _without_hold(fd: int) -> None:
+    """Ctrl+S must not put the terminal on hold: whoever writes to it would wait for Ctrl+Q."""
+    attributes = termios.tcgetattr(fd)
+    attributes[0] &= ~termios.IXON
+    termios.tcsetattr(fd, termios.TCSANOW, attributes)

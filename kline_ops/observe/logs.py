@@ -6,6 +6,7 @@ nothing. ``session.log`` is rotated; ``events.jsonl`` is one JSON object a line.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import logging.handlers
 import queue
@@ -25,6 +26,8 @@ _LEVELS = {"prod": logging.INFO, "dev": logging.DEBUG, "trace": logging.DEBUG}
 _MAX_BYTES, _KEPT = 10_000_000, 5
 #: Records that may wait for a slow disk; what comes beyond is dropped, newest first.
 _QUEUE = 10_000
+#: Seconds that writing what waits may take at the end.
+_CLOSE_TIMEOUT = 0.3
 
 _log = logging.getLogger("kline_ops")
 
@@ -58,24 +61,42 @@ class Logging:
                     path, maxBytes=_MAX_BYTES, backupCount=_KEPT, encoding="utf-8", delay=True
                 )
             )
-        for handler in handlers:
-            handler.setFormatter(_Line())
-        records: queue.Queue[logging.LogRecord] = queue.Queue(_QUEUE)
-        self._listener = logging.handlers.QueueListener(records, *handlers)
-        self._handlers = handlers
-        self._forward = _Forgiving(records)
+        self._outlets = [_Outlet(handler) for handler in handlers]
         # At the root: what a library says must not go to the terminal past the queue.
-        logging.getLogger().addHandler(self._forward)
+        for outlet in self._outlets:
+            logging.getLogger().addHandler(outlet.forward)
         _log.setLevel(level)
         logging.getLogger("websockets").setLevel(level if preset == "trace" else logging.ERROR)
-        self._listener.start()
 
     def close(self) -> None:
-        """Write what waits."""
-        logging.getLogger().removeHandler(self._forward)
-        self._listener.stop()
-        for handler in self._handlers:
-            handler.close()
+        """Write what waits, as far as the disk and the terminal take it within a moment."""
+        for outlet in self._outlets:
+            logging.getLogger().removeHandler(outlet.forward)
+            outlet.close()
+
+
+class _Outlet(logging.handlers.QueueListener):
+    """One handler with a queue and a thread of its own: a terminal on hold stops no log file."""
+
+    def __init__(self, handler: logging.Handler) -> None:
+        handler.setFormatter(_Line())
+        records: queue.Queue[logging.LogRecord] = queue.Queue(_QUEUE)
+        super().__init__(records, handler)
+        self._handler = handler
+        self.forward = _Forgiving(records)
+        self.start()
+
+    def close(self) -> None:
+        """Like ``stop``, but not for longer than a moment; the thread is a daemon."""
+        thread = self._thread
+        with contextlib.suppress(queue.Full):
+            self.enqueue_sentinel()
+        if thread is not None:
+            thread.join(_CLOSE_TIMEOUT)
+            if thread.is_alive():
+                return
+        with contextlib.suppress(OSError):  # a full disk: what it did not take is lost
+            self._handler.close()
 
 
 def log_event(event: Event) -> None:
@@ -91,6 +112,7 @@ class EventLog:
         self._path = path
         self._clock = clock
         self._worker = worker
+        self._lost = 0
 
     def hear(self, event: Event) -> None:
         """Queue one line. Recorded candles are not repeated here: the candle file has them."""
@@ -105,4 +127,10 @@ class EventLog:
             with self._path.open("ab") as file:
                 file.write(line)
         except OSError as error:
-            _log.warning("an event was not logged: %s: %s", self._path, error.strerror)
+            if not self._lost:
+                _log.warning("events can not be logged: %s: %s", self._path, error.strerror)
+            self._lost += 1
+        else:
+            if self._lost:
+                _log.info("events are logged again; %d were not", self._lost)
+            self._lost = 0

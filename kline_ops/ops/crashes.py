@@ -11,7 +11,9 @@ from collections import deque
 
 WINDOW = 600.0
 BUDGET = 5
-SLOW = 60.0
+SLOW = 30.0
+#: A run that lasted for this long was a good one: a crash after it is the first.
+HEALTHY = 60.0
 _FIRST = 0.5
 
 
@@ -21,8 +23,10 @@ class CrashBudget:
     def __init__(self) -> None:
         self._crashes: deque[float] = deque()
 
-    def delay(self, now: float) -> float:
-        """Take in a crash; answers how many seconds to wait before the next start."""
+    def delay(self, now: float, lasted: float) -> float:
+        """Take in a crash after so many seconds; answers how many to wait before the next start."""
+        if lasted >= HEALTHY:
+            self._crashes.clear()
         self._crashes.append(now)
         while now - self._crashes[0] > WINDOW:
             self._crashes.popleft()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import enum
 import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kline_ops.errors import EXIT_USAGE, KlineOpsError, SessionError
+from kline_ops.errors import EXIT_USAGE, ConfigError, SessionError
 from kline_ops.watch.files import Json, read_json, section
 from kline_ops.watch.process import Process, look_at
-from kline_ops.watch.registry import KnownSession
+from kline_ops.watch.registry import KnownSession, find_session
 
 if TYPE_CHECKING:
     from kline_ops.clock import Clock
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 _POLL = 0.05
 #: Seconds that a killed process may take to be gone.
 _KILL_WAIT = 5.0
+#: Seconds from the start of a tmux session to the supervisor's entry in the registry, at the most.
+_BEING_STARTED = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +41,14 @@ def is_running(session: KnownSession) -> bool:
     return bool(_processes(session))
 
 
-def start(settings: Settings, clock: Clock, wait: float) -> Started:
-    """Start a session in tmux and wait for its first data.
+def start(
+    settings: Settings, clock: Clock, wait: float, *, register: Callable[[], None]
+) -> Started:
+    """Start a session in tmux and wait for its first data. ``register`` makes it known before.
 
     Raises:
         MachineError: no tmux.
+        ConfigError: its data_dir can not be written.
         JournalError: another session records into the same file.
         SessionError: the recorder ended at once, and why.
     """
@@ -60,30 +67,62 @@ def start(settings: Settings, clock: Clock, wait: float) -> Started:
         try:
             handover.write(environment, os.environ)
         except OSError as error:
-            raise KlineOpsError(f"cannot write {environment}: {error.strerror}") from None
+            raise ConfigError(
+                f"cannot write {environment}: {error.strerror}",
+                field="data_dir",
+                hint="check its permissions and its disk, or give another place",
+            ) from None
+        register()
         tmux.start(settings.name, _command(settings, environment), settings.data_dir)
     return _wait_for_data(settings, began_ms, clock, wait)
 
 
-def stop(session: KnownSession, clock: Clock, timeout: float) -> bool:
-    """End a session cleanly; after ``timeout`` seconds, by force. False if nothing was running.
+class Stopped(enum.Enum):
+    """What came of a stop."""
+
+    NOT_RUNNING = "there was nothing to end"
+    CLEANLY = "it ended by itself when it was told to"
+    BY_FORCE = "it did not end in time, and was killed"
+
+
+def stop(session: KnownSession, clock: Clock, timeout: float) -> Stopped:
+    """End a session cleanly; after ``timeout`` seconds, by force.
 
     Raises:
         SessionError: it could not be ended.
     """
-    running = _processes(session)
+    running = _processes(session) or _processes_soon(session, clock)
     if not running:
-        return False
+        return Stopped.NOT_RUNNING
     for pid in running:
-        _signal(pid, signal.SIGTERM)
-        _signal(pid, signal.SIGCONT)
+        _signal(session.name, pid, signal.SIGTERM)
+        _signal(session.name, pid, signal.SIGCONT)
     if _gone_within(session, clock, timeout):
-        return True
+        return Stopped.CLEANLY
     for pid in _processes(session):
-        _signal(pid, signal.SIGKILL)
+        _signal(session.name, pid, signal.SIGKILL)
     if not _gone_within(session, clock, _KILL_WAIT):
         raise SessionError(f"{session.name} could not be ended", exit_code=1, hint="look at ps")
-    return True
+    return Stopped.BY_FORCE
+
+
+def runs_in_tmux(session: KnownSession) -> bool:
+    """Is it kept by a supervisor, rather than a recorder in somebody's foreground?"""
+    told = section(read_json(Path(session.state_file)), "metadata")
+    return session.keeper_pid != told.get("pid")
+
+
+def _processes_soon(session: KnownSession, clock: Clock) -> list[int]:
+    """A session that is being started has a tmux session before it has processes we know."""
+    if session.keeper_pid is not None:
+        return []
+    deadline = clock.monotonic() + _BEING_STARTED
+    while clock.monotonic() < deadline:
+        found = find_session(session.name)
+        if found.keeper_pid is not None:
+            return _processes(found)
+        time.sleep(_POLL)
+    return []
 
 
 def _command(settings: Settings, environment: Path) -> list[str]:
@@ -126,6 +165,8 @@ def _written_since(path: Path, began_ms: int) -> bool:
 
 def _processes(session: KnownSession) -> list[int]:
     """The pids that belong to the session and still run; its supervisor first."""
+    if session.keeper_pid is None:
+        session = _as_registered(session)
     told = section(read_json(Path(session.state_file)), "metadata")
     candidates = [
         (session.keeper_pid, session.keeper_started),
@@ -139,11 +180,25 @@ def _processes(session: KnownSession) -> list[int]:
     return running
 
 
-def _signal(pid: int, number: signal.Signals) -> None:
+def _as_registered(session: KnownSession) -> KnownSession:
+    """The supervisor registers itself a moment after the session was."""
+    try:
+        return find_session(session.name)
+    except SessionError:
+        return session
+
+
+def _signal(name: str, pid: int, number: signal.Signals) -> None:
     try:
         os.kill(pid, number)
     except ProcessLookupError:
         return
+    except PermissionError:
+        raise SessionError(
+            f"{name} belongs to another user (pid {pid})",
+            exit_code=EXIT_USAGE,
+            hint="ask as that user",
+        ) from None
 
 
 def _gone_within(session: KnownSession, clock: Clock, seconds: float) -> bool:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import termios
-import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +40,7 @@ class Supervisor:
         self._exit_file = exit_file
         self._clock = clock
         self._child: subprocess.Popen[bytes] | None = None
-        self._stopping = threading.Event()
+        self._stopping = False
         self._budget = CrashBudget()
         self._starts = 0
 
@@ -49,45 +49,62 @@ class Supervisor:
         self._catch_signals()
         terminal = _terminal()
         while True:
+            began = self._clock.monotonic()
             code, last_lines = self._run_once()
             _restore(terminal)
-            final = code in _FINAL or self._stopping.is_set()
-            self._write_exit(code, last_lines, final=final)
-            if final:
+            if self._is_stopping() and code == -signal.SIGTERM:
+                code = EXIT_GOOD  # it was told to end before it could listen
+            if code in _FINAL or self._is_stopping():
+                self._write_exit(code, last_lines, None)
                 return code if code >= 0 else 128 - code
-            delay = self._budget.delay(self._clock.monotonic())
+            delay = self._budget.delay(self._clock.monotonic(), self._clock.monotonic() - began)
+            self._write_exit(code, last_lines, self._clock.wall_ms() + int(delay * 1000))
             _say(f"the recorder ended ({_how(code)}); starting it again in {delay:g} s")
-            if self._stopping.wait(delay):
+            self._wait(delay)
+            if self._is_stopping():
+                self._write_exit(EXIT_GOOD, last_lines, None)
                 return EXIT_GOOD
 
     def _catch_signals(self) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)  # keys of the terminal: the recorder's
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._pass_on)
 
     def _pass_on(self, _number: int, _frame: FrameType | None) -> None:
-        self._stopping.set()
+        self._stopping = True
         if self._child is not None and self._child.poll() is None:
             self._child.send_signal(signal.SIGTERM)
+
+    def _is_stopping(self) -> bool:
+        """Set by a signal, between any two lines."""
+        return self._stopping
+
+    def _wait(self, seconds: float) -> None:
+        """Sleep, but not past a signal that ends it all."""
+        deadline = self._clock.monotonic() + seconds
+        while not self._is_stopping() and (left := deadline - self._clock.monotonic()) > 0:
+            time.sleep(min(left, 0.2))
 
     def _run_once(self) -> tuple[int, list[str]]:
         self._starts += 1
         environ = {**os.environ, KEEPER_VARIABLE: str(os.getpid())}
         self._child = child = subprocess.Popen(self._command, env=environ, stderr=subprocess.PIPE)
-        if self._stopping.is_set():
+        if self._is_stopping():
             child.send_signal(signal.SIGTERM)
         last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         if child.stderr is not None:
             _copy(child.stderr, last_lines)
         return child.wait(), list(last_lines)
 
-    def _write_exit(self, code: int, last_lines: list[str], *, final: bool) -> None:
+    def _write_exit(self, code: int, last_lines: list[str], next_start_ms: int | None) -> None:
         told: Json = {
             "name": self._name,
             "code": code if code >= 0 else None,
             "signal": signal.Signals(-code).name if code < 0 else None,
             "at": timestamp.to_text(self._clock.wall_ms()),
-            "final": final,
+            "final": next_start_ms is None,
+            "next_start": None if next_start_ms is None else timestamp.to_text(next_start_ms),
             "starts": self._starts,
             "reason": last_lines[-1] if last_lines else "",
             "last_lines": last_lines,
@@ -119,16 +136,20 @@ def _how(code: int) -> str:
 
 
 def _terminal() -> list[object] | None:
+    """As it is to be after each run; Ctrl+S must not put it, and us, on hold."""
     try:
-        return termios.tcgetattr(0)
+        attributes = termios.tcgetattr(0)
+        attributes[0] &= ~termios.IXON
+        termios.tcsetattr(0, termios.TCSANOW, attributes)
     except termios.error:
         return None
+    return list(attributes)
 
 
 def _restore(terminal: list[object] | None) -> None:
     if terminal is None:
         return
     try:
-        termios.tcsetattr(0, termios.TCSADRAIN, terminal)  # type: ignore[arg-type]
+        termios.tcsetattr(0, termios.TCSANOW, terminal)  # type: ignore[arg-type]
     except termios.error:
         return  # the terminal is gone

@@ -6,6 +6,7 @@ exit codes, and matches names by prefix unless the target is ``=name``.
 
 from __future__ import annotations
 
+import locale
 import os
 import shlex
 import shutil
@@ -35,6 +36,9 @@ class Tmux:
                 "tmux is not installed",
                 hint=f"{sudo}apt-get install tmux (`kline-ops run NAME` works without it)",
             )
+        # Elsewhere than in UTF-8, tmux garbles the separator that libtmux splits its answers by.
+        if "UTF-8" not in locale.setlocale(locale.LC_CTYPE, "").upper().replace("UTF8", "UTF-8"):
+            os.environ["LC_ALL"] = "C.UTF-8"
         self._server = Server(socket_name=socket, config_file=os.devnull)
         self._socket = socket
 
@@ -62,6 +66,8 @@ class Tmux:
                 y=40,
             )
         except LibTmuxException as error:
+            if self.has(name):
+                return  # somebody else was quicker: it is being started
             raise MachineError(f"tmux could not start {name}: {error}") from None
         try:
             session.set_option("status-right", _STATUS_RIGHT)
@@ -69,11 +75,6 @@ class Tmux:
         except LibTmuxException:
             # The command has ended already, and its session with it; exit.json says why.
             return
-
-    def kill(self, name: str) -> None:
-        """Remove what is left of a session; its processes must have ended before."""
-        if self.has(name):
-            self._server.kill_session(f"={name}")
 
     def attach(self, name: str, *, read_only: bool) -> int:
         """Show the session in this terminal until it is detached; tmux's exit code."""

@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 #: Seconds to connect, and between two reads.
 _TIMEOUT = (5.0, 10.0)
+#: Seconds for a whole answer.
+_TOTAL_TIMEOUT = 20.0
 #: The exchange does not know this symbol ("Error codes", -1121).
 _INVALID_SYMBOL = -1121
 
@@ -56,7 +58,17 @@ class Backfill:
         self._worker.shutdown(wait=False)
 
     async def _ask(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._worker, call)
+        try:
+            async with asyncio.timeout(_TOTAL_TIMEOUT):
+                return await asyncio.get_running_loop().run_in_executor(self._worker, call)
+        except TimeoutError:
+            # It answers byte by byte, or not at all: that thread and connection are left behind.
+            self._worker.shutdown(wait=False)
+            self._worker, self._session = Worker("rest"), None
+            reason = f"{self.base_url} did not answer within {_TOTAL_TIMEOUT:g} s"
+            raise VenueError(reason, retryable=True) from None
+        except ValueError as error:
+            raise VenueError(f"{self.base_url}: {error}", retryable=True) from None
 
     def _get(self, path: str, query: dict[str, str]) -> bytes:
         import requests  # noqa: PLC0415 - 8 MB and 90 ms, for sessions that need REST

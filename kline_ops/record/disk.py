@@ -41,6 +41,10 @@ class Disk:
         """Remove a file that exists."""
         path.unlink()
 
+    def rename(self, path: Path, target: Path) -> None:
+        """Give a file another name."""
+        path.replace(target)
+
     def sync_folder(self, folder: Path) -> None:
         """Make the creation, rename or removal of a file in this folder durable."""
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

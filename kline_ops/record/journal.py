@@ -56,8 +56,11 @@ class Journal:
         self._fd: int | None = None
         self._size = 0
         self._last_ms: int | None = None
-        self._unsure = False
+        #: A write of that kind has begun and not been seen to succeed.
+        self._append_unsure = self._merge_unsure = False
         self._folder_unsure = False
+        #: What stands in the file after it had to be read anew while recording; for the recorder.
+        self.reread: Contents | None = None
         #: What was repaired on open, as (what, where the torn bytes were kept); for one event.
         self.repaired: tuple[str, Path] | None = None
 
@@ -114,25 +117,29 @@ class Journal:
         self._folder_unsure |= not self.path.exists()
         self._fd = self._disk.open(self.path, os.O_RDWR | os.O_CREAT)
         try:
-            contents = self._settle(keep_torn=True)
+            self._settle(keep_torn=True)
             if self._folder_unsure:
                 self._disk.sync_folder(self.path.parent)
                 self._folder_unsure = False
+            return read_contents(self._disk, self._fd, self._size, self._last_ms, self.interval)
         except BaseException:
             self._forget()
             raise
-        return contents
 
     def _forget(self) -> None:
         fd, self._fd = self._fd, None
         if fd is not None:
             self._disk.close(fd)
 
-    def _settle(self, *, keep_torn: bool) -> Contents:
+    def _settle(self, *, keep_torn: bool) -> None:
         """Bring the file to a state that is known: a merge finished, the end whole."""
         disk, fd = self._disk, self._descriptor()
         check_header(disk, fd, disk.size(fd), str(self.path))
-        redo.apply(disk, self.path, fd)
+        if redo.apply(disk, self.path, fd) is redo.Outcome.STALE:
+            self.repaired = (
+                "a merge left by a crash was for another file",
+                redo.stale_path(self.path),
+            )
         size = disk.size(fd)
         end, last_ms = good_end(disk, fd, size)
         if last_ms is None:
@@ -141,14 +148,14 @@ class Journal:
             if keep_torn:
                 self._save_torn(fd, end, size)
             disk.truncate(fd, end)
-        if end < size or self._unsure:
+        if end < size or self._merge_unsure:
             disk.sync(fd)
         if end == 0:
             redo.write_all(disk, fd, HEADER_LINE, 0)
             end = len(HEADER_LINE)
             disk.sync(fd)
-        self._size, self._last_ms, self._unsure = end, last_ms, False
-        return read_contents(disk, fd, end, last_ms, self.interval)
+        self._size, self._last_ms = end, last_ms
+        self._append_unsure = self._merge_unsure = False
 
     def _save_torn(self, fd: int, end: int, size: int) -> None:
         """Keep the torn bytes beside the file before they are cut off; never glue a row onto them."""
@@ -163,17 +170,23 @@ class Journal:
         self.repaired = (f"{size - end} torn bytes after the last whole row", saved_to)
 
     def _make_sure(self) -> None:
-        """Before a write: the file is still there, and a failed write has left nothing behind."""
+        """Before a write: we are still the one writer, the file is there, and as we left it."""
+        self._lock.renew(self._owner)
         if self._fd is not None and not self._is_there(self._fd):
             # Moved away or replaced by somebody: rows written to the old one would be lost to all.
             self._forget()
-            self._open()
+            self.reread = self._open()
             self.repaired = ("the file had been moved away; a new one was begun", self.path)
-        if self._fd is None:
-            self._open()
-        elif self._unsure:
-            # What a failed write left: whole rows stay, they are passed over when they come again.
-            self._settle(keep_torn=False)
+        elif self._fd is None:
+            self.reread = self._open()
+        elif self._append_unsure:
+            # Cut back, so that the rows are written again: after a failed sync the system may call
+            # pages clean that never reached the device.
+            self._disk.truncate(self._fd, self._size)
+            self._disk.sync(self._fd)
+            self._append_unsure = False
+        elif self._merge_unsure or self._disk.size(self._fd) != self._size:
+            self._settle(keep_torn=not self._merge_unsure)
 
     def _is_there(self, fd: int) -> bool:
         try:
@@ -186,12 +199,12 @@ class Journal:
             return
         fd = self._descriptor()
         data = b"".join(candle.row() for candle in batch)
-        self._unsure = True
+        self._append_unsure = True
         # All rows of a batch in one call: after a crash there is one torn place at most.
         redo.write_all(self._disk, fd, data, self._size)
         if self._sync:
             self._disk.sync(fd)
-        self._unsure = False
+        self._append_unsure = False
         self._size += len(data)
         self._last_ms = batch[-1].open_ms
 
@@ -204,10 +217,10 @@ class Journal:
         merged = b"".join(rows[open_ms] for open_ms in sorted(rows))
         if merged == tail:
             return
-        self._unsure = True
-        redo.prepare(self._disk, self.path, offset, merged)
+        self._merge_unsure = True
+        redo.prepare(self._disk, self.path, fd, offset, merged)
         redo.apply(self._disk, self.path, fd)
-        self._unsure = False
+        self._merge_unsure = False
         self._size = offset + len(merged)
 
     def _tail_from(self, open_ms: int) -> tuple[int, bytes]:

@@ -32,13 +32,16 @@ class FileLock:
             fd = self._open()
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 holder = _holder(os.pread(fd, 4096, 0))
                 os.close(fd)
                 raise JournalError(
                     f"{self.target} is being recorded by {holder}",
                     hint="stop that recorder first, or give this session another data_dir",
                 ) from None
+            except OSError as error:
+                os.close(fd)
+                raise self._failed(error) from None
             if _is_at(fd, self.path):
                 break
             # Removed or replaced between the two calls: a lock on that file is no lock.
@@ -50,14 +53,28 @@ class FileLock:
         except OSError:
             return  # the disk is full: the lock holds all the same, only its holder has no name
 
+    def renew(self, owner: str) -> None:
+        """Take the lock again if its file was removed or replaced: such a lock holds nobody off.
+
+        Raises:
+            JournalError: somebody else has it by now.
+        """
+        if self._fd is not None and not _is_at(self._fd, self.path):
+            self.release()
+            self.acquire(owner)
+
     def _open(self) -> int:
         try:
             return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise JournalError(
-                f"cannot lock {self.target}: {error.strerror}",
-                hint="check the permissions and free space of its folder",
-            ) from None
+            raise self._failed(error) from None
+
+    def _failed(self, error: OSError) -> JournalError:
+        return JournalError(
+            f"cannot lock {self.target}: {error.strerror}",
+            transient=True,
+            hint="check the permissions and free space of its folder",
+        )
 
     def release(self) -> None:
         """Let go; harmless where the lock is not held."""

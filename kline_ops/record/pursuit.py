@@ -1,8 +1,8 @@
 """When REST is asked for what is missing, and when asking ends. Pure.
 
 What is missing is asked for at once. What REST did not have is asked for again, after 1 s, 2 s, 4 s …
-up to five minutes: its answer may lag behind the stream. The exchange has none when it said so twice
-at least half an hour apart, or once for candles older than a day (an outage of the exchange).
+up to five minutes: its answer may lag behind the stream. The exchange has none when it said so twice,
+at least half an hour apart, or a minute for candles older than a day: one short answer proves nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from kline_ops.record.span import Span, within, without
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 300.0
 _SECOND_LOOK = 1800.0
+_SECOND_LOOK_OLD = 60.0
 
 
 @dataclass(slots=True)
@@ -72,8 +73,9 @@ class Pursuit:
         confirmed: list[Span] = []
         for span in left:
             for part, known in _parts(span, before):
-                looked_twice = known is not None and now - known.since >= _SECOND_LOOK
-                if looked_twice or now_ms - part.end > DAY_MS:
+                old = now_ms - part.end > DAY_MS
+                second_look = _SECOND_LOOK_OLD if old else _SECOND_LOOK
+                if known is not None and now - known.since >= second_look:
                     confirmed.append(part)
                     continue
                 asks = 0 if known is None else known.asks

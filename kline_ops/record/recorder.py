@@ -8,6 +8,7 @@ once it is back. The pursuer asks REST for what is due and not there.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -20,10 +21,10 @@ from kline_ops.events import Bus, Event
 from kline_ops.market import timestamp
 from kline_ops.market.candle import Candle
 from kline_ops.market.messages import FrameRejected, Kline
-from kline_ops.market.rest import PAGE
 from kline_ops.market.server_time import ServerTime
 from kline_ops.market.stream import Stream
 from kline_ops.record.backfill import Backfill
+from kline_ops.record.contents import Contents
 from kline_ops.record.journal import Journal
 from kline_ops.record.pursuit import Pursuit
 from kline_ops.record.sequence import Sequence, Verdict
@@ -37,10 +38,9 @@ REST = "rest"
 
 #: Seconds between two tries at a disk that fails, and for the last write at the end.
 _DISK_RETRY = 1.0
+#: A write that takes longer than this (s) is told as a disk that does not answer.
+_DISK_PATIENCE = 5.0
 _CLOSE_TIMEOUT = 0.8
-
-#: So many frames in a row that are ahead of our time are right, and our time is wrong.
-_BELIEVED = 3
 
 _log = logging.getLogger(__name__)
 
@@ -104,14 +104,17 @@ class Recorder:
         self._sequence = Sequence(stream.interval)
         self._pursuit = Pursuit()
         self._pending: list[_Pending] = []
-        self._from_the_future = 0
         self._told: list[Span] = []
+        self._symbol_checked = False
         self._disk_error: str | None = None
         self._rest_error: str | None = None
         self._writer = Worker("journal")
         self._work = asyncio.Event()
         self._changed = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        #: When the write began that has not ended yet (monotonic seconds).
+        self._writing_since: float | None = None
+        #: They run until :meth:`close`; one that ends before is a fault of ours.
+        self.tasks: list[asyncio.Task[None]] = []
         #: Called after each write with what :meth:`settled_before` says then.
         self.on_settled: Callable[[int], None] = lambda _before: None
 
@@ -126,7 +129,7 @@ class Recorder:
         Raises:
             JournalError: the file is not ours to write.
         """
-        contents = await self._in_writer(self._journal.open)
+        contents = await self._open()
         self._tell_repair()
         after = None if contents.last_ms is None else self.interval.after(contents.last_ms)
         self._sequence = Sequence(
@@ -134,43 +137,51 @@ class Recorder:
         )
         if self._since_ms is not None:
             self._sequence.begin(self.interval.ceil(self._since_ms))
-        self._tasks = [
+        self.tasks = [
             asyncio.create_task(self._write_loop(), name="write"),
             asyncio.create_task(self._pursue_loop(), name="pursue"),
         ]
+
+    async def _open(self) -> Contents:
+        """A disk that is full or away may come back: then it is tried again and again."""
+        failed_at: float | None = None
+        while True:
+            try:
+                contents = await self._in_writer(self._journal.open)
+            except JournalError as error:
+                if not error.transient:
+                    raise
+                if failed_at is None:
+                    failed_at = self._clock.monotonic()
+                    self._disk_error = error.one_line()
+                    self._bus.emit(events.DiskFull(reason=self._disk_error, waiting=0))
+                await asyncio.sleep(_DISK_RETRY)
+                continue
+            if failed_at is not None:
+                seconds = round(self._clock.monotonic() - failed_at, 3)
+                self._bus.emit(events.DiskRecovered(written=0, seconds=seconds))
+                self._disk_error = None
+            return contents
 
     def deliver(self, kline: Kline) -> None:
         """Take in an update from a stream; only a closed candle is kept.
 
         Raises:
-            FrameRejected: it opens later than the exchange's time allows.
+            FrameRejected: its times can not be, or not be believed yet.
         """
         candle, now = kline.candle, self._clock.monotonic()
         after = self.interval.after(candle.open_ms)
-        self._refuse_the_future(candle.open_ms, now)
         # An event time far from its candle is no clock; a late repetition is one second at most.
         if candle.open_ms <= kline.event_ms <= after + 60_000:
-            self._server_time.observe(kline.event_ms, now)
+            self._server_time.observe(kline.event_ms, now, self._clock.wall_ms())
+        ahead = candle.open_ms > self._server_time.now_ms(now) + self.interval.typical_ms
+        if ahead or not self._server_time.heard:
+            raise FrameRejected("opens in the future" if ahead else "its time is far from ours")
         if self._sequence.next_ms is None:
             self._sequence.begin(candle.open_ms)
             self._changed.set()
         if kline.closed:
             self._take(candle, STREAM)
-
-    def _refuse_the_future(self, open_ms: int, now: float) -> None:
-        """A candle that opens later than both clocks allow is garbage; three in a row are not.
-
-        After a suspend the monotonic clock is late by the whole sleep, and the wall clock may be
-        wrong: it is the exchange that tells the time then.
-        """
-        known = max(self._server_time.now_ms(now), self._clock.wall_ms())
-        if not self._server_time.heard or open_ms <= known + self.interval.typical_ms:
-            self._from_the_future = 0
-            return
-        self._from_the_future += 1
-        if self._from_the_future < _BELIEVED:
-            raise FrameRejected("opens in the future")
-        self._from_the_future = 0
 
     def settled_before(self) -> int:
         """Every candle that closes before this moment is on disk, or not to be had at REST."""
@@ -185,7 +196,7 @@ class Recorder:
         sequence, now_ms = self._sequence, self._now_ms()
         overdue_end = self.interval.floor(now_ms - self._grace_ms)
         late = sum(1 for item in self._pending if item.candle.open_ms < overdue_end)
-        pursued = late + self._slots(sequence.due(now_ms, self._grace_ms))
+        pursued = self._slots(sequence.due(now_ms, self._grace_ms))
         next_ms, last, overdue_ms = sequence.next_ms, None, 0
         if next_ms is not None:
             overdue_ms = now_ms - self._grace_ms - self.interval.after(next_ms)
@@ -195,32 +206,46 @@ class Recorder:
             last_ms=last,
             owed=sequence.owed(now_ms),
             on_disk=sequence.taken() - len(self._pending),
-            missing=pursued + self._slots(sequence.confirmed),
+            missing=late + pursued + self._slots(sequence.confirmed),
             waiting=len(self._pending),
             next_due_ms=None if next_ms is None else self.interval.after(next_ms),
             pursued=pursued,
             overdue_for=overdue_ms / 1000.0,
-            disk_error=self._disk_error,
+            disk_error=self._disk_error or self._hanging(),
             rest_error=self._rest_error,
         )
 
     def _slots(self, spans: Iterable[Span]) -> int:
         return sum(self.interval.slots(*span) for span in spans)
 
-    async def close(self) -> None:
-        """Write what is pending, sync it, let go of the file. Bounded, whatever the disk does."""
-        for task in self._tasks:
+    def _hanging(self) -> str | None:
+        since = self._writing_since
+        waited = 0.0 if since is None else self._clock.monotonic() - since
+        return f"the disk has not answered for {waited:.0f} s" if waited > _DISK_PATIENCE else None
+
+    async def close(self) -> int:
+        """Write what is pending, sync it, let go of the file. Bounded, whatever the disk does.
+
+        Returns how many candles could not be written; REST has them at the next start.
+        """
+        for task in self.tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self.tasks, return_exceptions=True)
         if self._backfill is not None:
             self._backfill.close()
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self._write_pending()
-                await self._in_writer(self._journal.close)
-        except (JournalError, TimeoutError) as error:
-            _log.error("%d candles could not be written: %s", len(self._pending), error)
+        except Exception as error:  # noqa: BLE001 - a boundary: the end comes, whatever fails
+            reason = "the disk does not answer" if isinstance(error, TimeoutError) else str(error)
+            _log.error("%d candles could not be written: %s", len(self._pending), reason)
+        # In the worker, which may still be inside a write of that file; not waited for if it hangs.
+        closing = self._writer.submit(self._journal.close)
         self._writer.shutdown(wait=False)
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_CLOSE_TIMEOUT / 2):
+                await asyncio.wrap_future(closing)
+        return len(self._pending)
 
     def _take(self, candle: Candle, source: str) -> None:
         answer = self._sequence.offer(candle)
@@ -265,13 +290,39 @@ class Recorder:
         batch = list(self._pending)
         if not batch:
             return 0
-        await self._in_writer(self._journal.write, [item.candle for item in batch])
+        self._writing_since = self._clock.monotonic()
+        try:
+            await self._in_writer(self._journal.write, [item.candle for item in batch])
+        finally:
+            self._writing_since = None
         del self._pending[: len(batch)]
         self._tell_repair()
+        if self._journal.reread is not None:
+            self._begin_anew(self._journal.reread, batch)
+            self._journal.reread = None
         for source in (STREAM, REST):
             self._tell_recorded([i.candle for i in batch if i.source == source], source)
         self.on_settled(self.settled_before())
         return len(batch)
+
+    def _begin_anew(self, contents: Contents, written: list[_Pending]) -> None:
+        """The file is another one than before: what it lacks is missing, and REST is asked for it."""
+        first = self._sequence.first_ms
+        if first is None or contents.first_ms is None or contents.last_ms is None:
+            sequence = Sequence(self.interval, first_ms=first, next_ms=first)
+        else:
+            start = min(first, contents.first_ms)
+            head = [Span(start, contents.first_ms)] if start < contents.first_ms else []
+            sequence = Sequence(
+                self.interval,
+                first_ms=start,
+                next_ms=self.interval.after(contents.last_ms),
+                holes=[*head, *contents.holes],
+            )
+        for item in sorted([*written, *self._pending]):
+            sequence.offer(item.candle)
+        self._sequence = sequence
+        self._changed.set()
 
     async def _pursue_loop(self) -> None:
         """Ask for what is due until nothing is, then wait for the next close, or for news."""
@@ -288,20 +339,33 @@ class Recorder:
         try:
             if not self._server_time.heard:
                 told = await self._backfill.server_time()
-                self._server_time.observe(told, self._clock.monotonic())
+                now = self._clock.monotonic()
+                self._server_time.observe(told, now, self._clock.wall_ms())
+                if not self._server_time.heard:
+                    return  # far from this machine's clock: a second answer must agree
+            if self._sequence.next_ms is None:
+                await self._check_symbol(self._backfill)
             while parts := self._pursuit.to_ask(self._due(), self._clock.monotonic()):
                 await self._ask(self._backfill, parts[0])
-                self._rest_error = None
+            self._rest_error = None
         except Exception as error:  # noqa: BLE001 - a boundary: REST may fail, recording may not
             self._rest_failed(error)
+
+    async def _check_symbol(self, backfill: Backfill) -> None:
+        """A symbol that the exchange does not know is silent on the stream; REST says so."""
+        if not self._symbol_checked:
+            now_ms = self._now_ms()
+            last = self.interval.shift(self.interval.floor(now_ms), -1)
+            await backfill.candles(self.stream, Span(last, self.interval.after(last)))
+            self._symbol_checked = True
 
     async def _ask(self, backfill: Backfill, part: Span) -> None:
         self._tell_hole(part)
         candles = await backfill.candles(self.stream, part)
-        # A full page ends before the part does; a short one is all there is.
-        full = len(candles) >= PAGE and candles[-1].open_ms >= part.first
-        end = self.interval.after(self.interval.floor(candles[-1].open_ms)) if full else part.end
-        asked = Span(part.first, min(end, part.end))
+        # What lies behind the last candle of an answer has not been answered yet.
+        last = self.interval.floor(candles[-1].open_ms) if candles else part.end
+        end = self.interval.after(last) if part.first <= last < part.end else part.end
+        asked = Span(part.first, end)
         for candle in candles:
             inside = asked.first <= candle.open_ms < asked.end
             if inside and self.interval.is_open(candle.open_ms) and candle.problem() is None:

@@ -37,7 +37,12 @@ class Standing:
 class StateKeeper:
     """Listens to events; :meth:`state` is what stands in the file."""
 
-    def __init__(self, path: Path, clock: Clock, *, endpoint: str, beat: float) -> None:
+    def __init__(
+        self, path: Path, clock: Clock, *, endpoint: str, beat: float, supervised: bool = False
+    ) -> None:
+        self._supervised = supervised
+        self._orphaned = False
+        self._unwritten = 0
         self._path = path
         self._clock = clock
         self._endpoint = endpoint
@@ -78,8 +83,11 @@ class StateKeeper:
                 events.RestartPlanned(boundary=boundary) | events.RestartSkipped(boundary=boundary)
             ):
                 self.last_boundary_ms = timestamp.to_ms(boundary)
-            case events.SessionStopped():
+            case events.SessionStopped(reason=reason, unwritten=unwritten):
                 self._stopped = True
+                self._unwritten = unwritten
+                # Its terminal hung up: was that the end of whoever kept it running?
+                self._orphaned = self._supervised and reason == "SIGHUP"
 
     @property
     def dark_for(self) -> float | None:
@@ -104,7 +112,7 @@ class StateKeeper:
             "candles_received": self._candles,
             "last_candle_time": _text(standing.last_open_ms),
             "status": status,
-            "error": None if self._stopped or word is Word.RECORDING else reason or None,
+            "error": self._error(word, reason),
             "metadata": {
                 "pid": os.getpid(),
                 "pid_started": started_at(),
@@ -121,8 +129,15 @@ class StateKeeper:
                 "missing": standing.missing,
                 "restarts_planned": self._planned,
                 "reconnects": self._reconnects,
+                "orphaned": self._orphaned,
             },
         }
+
+    def _error(self, word: Word, reason: str) -> str | None:
+        if self._stopped:
+            left = self._unwritten
+            return f"{left} candles could not be written; REST has them" if left else None
+        return None if word is Word.RECORDING else reason or None
 
     def write(self, state: Json) -> None:
         """Replace the file. Raises OSError."""

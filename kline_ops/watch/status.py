@@ -5,12 +5,13 @@ Reads JSON that others keep; takes no lock, starts nothing, asks no network.
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from kline_ops.watch.files import Json, read_json, section
-from kline_ops.watch.process import look_at
+from kline_ops.watch.process import Process, look_at
 from kline_ops.watch.registry import KnownSession
 from kline_ops.watch.verdict import Evidence, Word, verdict
 
@@ -23,20 +24,23 @@ def look(session: KnownSession, now_ms: int) -> tuple[Word, Json]:
     told = section(state, "metadata")
     written_ms = _to_ms((state or {}).get("timestamp"))
     exit_told = read_json(Path(session.exit_file))
-    started_ms = _number(told.get("started_ms"), 0.0)
-    if state and exit_told and (_to_ms(exit_told.get("at")) or 0) < started_ms:
-        exit_told = None  # of an earlier run
+    ended_ms = _to_ms((exit_told or {}).get("at"))
+    if ended_ms is None or (written_ms is not None and ended_ms < written_ms):
+        exit_told = ended_ms = None  # of an earlier run: the state is newer
+    recorder = look_at(told.get("pid"), told.get("pid_started"))
     word, reason = verdict(
         Evidence(
             state=state,
             state_age=None if written_ms is None else (now_ms - written_ms) / 1000.0,
             beat=_number(told.get("heartbeat_interval"), 5.0),
-            recorder=look_at(told.get("pid"), told.get("pid_started")),
+            recorder=recorder,
             keeper=look_at(session.keeper_pid, session.keeper_started),
             exit=exit_told,
+            exit_age=None if ended_ms is None else (now_ms - ended_ms) / 1000.0,
+            disk_free=_free(Path(session.data_dir)),
         )
     )
-    running = word not in {Word.STOPPED, Word.DEAD}
+    running = recorder in {Process.RUNNING, Process.STOPPED}
     return word, _record(session, state or {}, told, word, reason, now_ms if running else None)
 
 
@@ -49,7 +53,7 @@ def _record(
         "name": session.name,
         "state": word.value,
         "reason": reason,
-        "pid": told.get("pid"),
+        "pid": told.get("pid") if now_ms is not None else None,
         "symbol": session.symbol,
         "interval": session.interval,
         "csv": session.csv,
@@ -65,6 +69,14 @@ def _record(
         "next_restart": told.get("next_restart") if now_ms is not None else None,
         "uptime_seconds": _age(started_ms, now_ms),
     }
+
+
+def _free(folder: Path) -> int | None:
+    try:
+        told = os.statvfs(folder)
+    except OSError:
+        return None
+    return told.f_bavail * told.f_frsize
 
 
 def _number(value: object, otherwise: float) -> float:

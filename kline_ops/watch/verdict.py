@@ -10,7 +10,7 @@ import enum
 from dataclasses import dataclass
 
 from kline_ops.errors import EXIT_FINDING, EXIT_GOOD, EXIT_NOT_RUNNING
-from kline_ops.watch.files import Json
+from kline_ops.watch.files import Json, section
 from kline_ops.watch.process import Process
 
 
@@ -37,6 +37,10 @@ _LATE_BEATS = 3
 _LATE_SECONDS = 5.0
 #: Seconds without any connection that delivers before a session is called stalled.
 _DARK_SECONDS = 10.0
+#: Seconds between two runs of a recorder that are nothing to worry about.
+_BETWEEN_SECONDS = 5.0
+#: Bytes free that are as good as none.
+_NO_SPACE = 65_536
 _SUSPENDED = "the process is suspended (continue it with: kill -CONT)"
 
 
@@ -48,6 +52,8 @@ class Facts:
     uptime: float
     dark_for: float | None
     has_data: bool
+    #: Since the last usable message; None before the first.
+    silent_for: float | None
     #: How long the newest owed candle has been due; zero or less while it is not.
     overdue_for: float
     #: Owed, due, and being asked for.
@@ -70,10 +76,13 @@ def judge(facts: Facts) -> tuple[Word, str]:
         if dark and facts.feed_error:
             return Word.STALLED, f"no data yet: {facts.feed_error}"
         if facts.uptime > facts.stall:
-            return Word.STALLED, f"no data yet: {facts.feed_error or 'the stream is silent'}"
-        return Word.STARTING, facts.feed_error or "waiting for the first data"
+            why = facts.feed_error or facts.rest_error or "the stream is silent"
+            return Word.STALLED, f"no data yet: {why}"
+        return Word.STARTING, facts.feed_error or facts.rest_error or "waiting for the first data"
     if dark:
         return Word.STALLED, f"not connected: {facts.feed_error or 'no connection delivers'}"
+    if facts.silent_for is not None and facts.silent_for > facts.stall:
+        return Word.STALLED, f"connected, but silent for {facts.silent_for:.0f} s"
     if facts.pursued:
         why = f": {facts.rest_error}" if facts.rest_error else ""
         if (why or not facts.backfill) and facts.overdue_for > max(facts.stall, facts.patience):
@@ -92,7 +101,11 @@ class Evidence:
     beat: float
     recorder: Process
     keeper: Process
+    #: How the last run ended, as its supervisor saw it, and how long ago (s).
     exit: Json | None
+    exit_age: float | None = None
+    #: Bytes free where its files are.
+    disk_free: int | None = None
 
 
 def verdict(evidence: Evidence) -> tuple[Word, str]:
@@ -101,8 +114,8 @@ def verdict(evidence: Evidence) -> tuple[Word, str]:
     if state is None:
         return _silent(evidence)
     if evidence.recorder in {Process.GONE, Process.ZOMBIE}:
-        if evidence.keeper is Process.RUNNING and state.get("status") != "stopped":
-            return Word.STARTING, "the recorder died and is being restarted"
+        if evidence.keeper is Process.RUNNING:
+            return _between_runs(evidence)
         return _ended(evidence)
     if evidence.recorder is Process.STOPPED:
         return Word.STALLED, _SUSPENDED
@@ -110,10 +123,10 @@ def verdict(evidence: Evidence) -> tuple[Word, str]:
     if evidence.state_age is None:
         return Word.STALLED, "its state file does not say when it was written"
     if evidence.state_age > late:
-        return (
-            Word.STALLED,
-            f"the process lives but has told nothing for {evidence.state_age:.0f} s",
-        )
+        full = evidence.disk_free is not None and evidence.disk_free < _NO_SPACE
+        why = ": the disk of its files is full" if full else ""
+        age = f"{evidence.state_age:.0f} s"
+        return Word.STALLED, f"the process lives but has told nothing for {age}{why}"
     if evidence.state_age < -late:
         return Word.STALLED, "its state is from the future: a clock was stepped"
     reason = state.get("error") or ""
@@ -132,16 +145,37 @@ def _silent(evidence: Evidence) -> tuple[Word, str]:
     return _ended(evidence)
 
 
+def _between_runs(evidence: Evidence) -> tuple[Word, str]:
+    """The recorder is gone and its supervisor lives: it ends, or starts the recorder again."""
+    stopped = (evidence.state or {}).get("status") == "stopped"
+    just_now = evidence.state_age is not None and evidence.state_age < _BETWEEN_SECONDS
+    if stopped and just_now:
+        return Word.STOPPED, ""
+    how = _how(evidence.exit or {})
+    if evidence.exit_age is not None and evidence.exit_age > _BETWEEN_SECONDS:
+        again = (evidence.exit or {}).get("next_start") or "soon"
+        return Word.STALLED, f"the recorder ended ({how}); it is started again at {again}"
+    return Word.STARTING, f"the recorder ended{f' ({how})' if how else ''} and is started again"
+
+
 def _ended(evidence: Evidence) -> tuple[Word, str]:
-    """It runs no more: by its own last word, or by what its supervisor saw."""
-    told = evidence.exit or {}
-    if evidence.state is not None and evidence.state.get("status") == "stopped":
-        return Word.STOPPED, ""
-    if told.get("code") == 0:
-        return Word.STOPPED, ""
+    """It runs no more: by what its supervisor saw last, or by its own last word."""
+    told = evidence.exit
+    if told is not None:
+        return (Word.STOPPED, "") if told.get("code") == 0 else (Word.DEAD, _how(told))
+    state = evidence.state or {}
+    if state.get("status") != "stopped":
+        return Word.DEAD, "the process is gone and said no last word"
+    if section(state, "metadata").get("orphaned"):
+        return Word.DEAD, "its supervisor or its terminal went away; nobody stopped it"
+    return Word.STOPPED, str(state.get("error") or "")
+
+
+def _how(told: Json) -> str:
+    """``killed by SIGKILL``, or the exit code and its last words; empty where nothing is known."""
     if told.get("signal"):
-        return Word.DEAD, f"killed by {told['signal']}"
-    if told.get("code") is not None:
-        last = told.get("reason") or ""
-        return Word.DEAD, f"exit code {told['code']}{': ' if last else ''}{last}"
-    return Word.DEAD, "the process is gone and said no last word"
+        return f"killed by {told['signal']}"
+    if told.get("code") is None:
+        return ""
+    last = told.get("reason") or ""
+    return f"exit code {told['code']}{': ' if last else ''}{last}"

@@ -149,7 +149,7 @@ def test_without_a_network_start_says_so_and_the_session_goes_on(machine: Machin
     config.write_text(
         "binance: {ws_url: 'ws://127.0.0.1:1/ws', stream: {symbol: btcusdt, timeframe: 1h}}\n"
     )
-    started = machine.run("start", "nowhere", "--config", str(config), "--wait", "1.5")
+    started = machine.run("start", "nowhere", "--config", str(config), "--wait", "5")
     assert started.returncode == 1
     assert "connection refused" in started.stderr
     assert len(started.stderr.splitlines()) == 1

@@ -150,10 +150,11 @@ def test_an_unknown_symbol_will_not_get_better(host: Host) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b"[[1]]", b'{"a":' + b"[" * 5_000])
-def test_an_answer_that_is_none_is_a_value_error(host: Host, body: bytes) -> None:
+def test_an_answer_that_is_none_is_told_and_may_be_asked_again(host: Host, body: bytes) -> None:
     host.body = body
-    with pytest.raises(ValueError, match="not as documented"):
+    with pytest.raises(VenueError, match="not as documented") as told:
         ask(host.url, Span(0, HOUR))
+    assert told.value.retryable
 
 
 def test_nobody_there_is_told_in_plain_words() -> None:

@@ -53,11 +53,13 @@ def test_the_exchange_has_none_when_it_said_so_for_half_an_hour() -> None:
     assert pursuit.answered(at(0), [at(0)], 1_900.0, ms(1_900)) == [at(0)]
 
 
-def test_one_answer_is_enough_for_candles_older_than_a_day() -> None:
+def test_two_answers_a_minute_apart_are_enough_for_candles_older_than_a_day() -> None:
+    """One short answer proves nothing: it would give up days of candles at once."""
     old = Span(T0 - DAY - 9 * MIN, T0 - DAY - MIN)
-    assert Pursuit().answered(old, [old], 0.0, T0) == [old]
-    younger = Span(T0 - DAY - 9 * MIN, T0 - DAY)
-    assert Pursuit().answered(younger, [younger], 0.0, T0) == []
+    pursuit = Pursuit()
+    assert pursuit.answered(old, [old], 0.0, T0) == []
+    assert pursuit.answered(old, [old], 59.0, T0 + 59_000) == []
+    assert pursuit.answered(old, [old], 60.0, T0 + 60_000) == [old]
 
 
 def test_what_is_asked_for_the_first_time_is_not_confirmed_along_with_older_ones() -> None:

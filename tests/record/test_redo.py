@@ -25,13 +25,21 @@ def path(tmp_path: Path) -> Path:
 def apply(path: Path, disk: Disk | None = None) -> bool:
     fd = os.open(path, os.O_RDWR)
     try:
-        return redo.apply(disk or Disk(), path, fd)
+        return redo.apply(disk or Disk(), path, fd) is redo.Outcome.APPLIED
+    finally:
+        os.close(fd)
+
+
+def prepare(path: Path, offset: int, tail: bytes, disk: Disk | None = None) -> None:
+    fd = os.open(path, os.O_RDWR)
+    try:
+        redo.prepare(disk or Disk(), path, fd, offset, tail)
     finally:
         os.close(fd)
 
 
 def test_preparing_leaves_the_file_alone_and_applying_brings_the_new_tail(path: Path) -> None:
-    redo.prepare(Disk(), path, OFFSET, TAIL)
+    prepare(path, OFFSET, TAIL)
     assert path.read_bytes() == OLD
     assert apply(path)
     assert path.read_bytes() == NEW
@@ -41,13 +49,13 @@ def test_preparing_leaves_the_file_alone_and_applying_brings_the_new_tail(path: 
 
 
 def test_a_shorter_tail_cuts_the_file(path: Path) -> None:
-    redo.prepare(Disk(), path, OFFSET, b"x\n")
+    prepare(path, OFFSET, b"x\n")
     assert apply(path)
     assert path.read_bytes() == OLD[:OFFSET] + b"x\n"
 
 
 def test_a_redo_file_torn_at_any_byte_is_thrown_away(path: Path) -> None:
-    redo.prepare(Disk(), path, OFFSET, TAIL)
+    prepare(path, OFFSET, TAIL)
     whole = redo.redo_path(path).read_bytes()
     for length in range(len(whole)):
         redo.redo_path(path).write_bytes(whole[:length])
@@ -57,7 +65,7 @@ def test_a_redo_file_torn_at_any_byte_is_thrown_away(path: Path) -> None:
 
 
 def test_a_redo_file_with_any_byte_changed_is_thrown_away(path: Path) -> None:
-    redo.prepare(Disk(), path, OFFSET, TAIL)
+    prepare(path, OFFSET, TAIL)
     whole = redo.redo_path(path).read_bytes()
     for place in range(whole.index(b"\n") + 1, len(whole)):
         redo.redo_path(path).write_bytes(whole[:place] + b"\0" + whole[place + 1 :])
@@ -90,7 +98,7 @@ def test_what_is_no_redo_file_is_thrown_away(path: Path, content: bytes) -> None
 def test_a_tail_that_would_begin_behind_the_end_of_the_file_is_not_for_this_file(
     path: Path,
 ) -> None:
-    redo.prepare(Disk(), path, 10_000, TAIL)
+    prepare(path, 10_000, TAIL)
     apply(path)
     assert path.read_bytes() == OLD
 
@@ -104,7 +112,7 @@ def test_it_may_stop_at_any_call_and_be_done_again(path: Path, keep: int) -> Non
         disk = CrashingDisk(at, keep)
         prepared = False
         try:
-            redo.prepare(disk, path, OFFSET, TAIL)
+            prepare(path, OFFSET, TAIL, disk)
             prepared = True
             apply(path, disk)
         except Crash:
@@ -123,7 +131,7 @@ def test_an_error_at_any_call_leaves_the_old_or_the_new_tail_after_another_try(p
         disk = FailingDisk()
         disk.fail(at)
         try:
-            redo.prepare(disk, path, OFFSET, TAIL)
+            prepare(path, OFFSET, TAIL, disk)
             apply(path, disk)
         except OSError:
             disk.heal()
@@ -135,12 +143,23 @@ def test_an_error_at_any_call_leaves_the_old_or_the_new_tail_after_another_try(p
 @pytest.mark.parametrize("most", [1, 7])
 def test_short_writes_are_carried_on(path: Path, most: int) -> None:
     disk = ShortDisk(most)
-    redo.prepare(disk, path, OFFSET, TAIL)
+    prepare(path, OFFSET, TAIL, disk)
     assert apply(path, disk)
     assert path.read_bytes() == NEW
 
 
 def test_a_write_that_takes_nothing_is_an_error_and_not_a_loop(path: Path) -> None:
     with pytest.raises(OSError, match="short write"):
-        redo.prepare(ShortDisk(0), path, OFFSET, TAIL)
+        prepare(path, OFFSET, TAIL, ShortDisk(0))
     assert path.read_bytes() == OLD
+
+
+def test_a_redo_file_for_another_content_is_put_aside(path: Path) -> None:
+    """After a crash somebody puts a fuller copy in the file's place: it must not be cut short."""
+    prepare(path, OFFSET, TAIL)
+    fuller = b"header\nrow 0\nrow 1\nrow 2\nrow 3\nrow 4\n"
+    path.write_bytes(fuller)
+    assert not apply(path)
+    assert path.read_bytes() == fuller
+    assert not redo.redo_path(path).exists()
+    assert redo.stale_path(path).exists()

@@ -14,6 +14,7 @@ WELL = Facts(
     uptime=3_600.0,
     dark_for=None,
     has_data=True,
+    silent_for=0.5,
     overdue_for=-1_800.0,
     pursued=0,
     backfill=True,
@@ -23,7 +24,7 @@ WELL = Facts(
     patience=5.0,
     stall=60.0,
 )
-NEW = replace(WELL, uptime=1.0, dark_for=1.0, has_data=False, overdue_for=0.0)
+NEW = replace(WELL, uptime=1.0, dark_for=1.0, has_data=False, silent_for=None, overdue_for=0.0)
 
 
 @pytest.mark.parametrize(
@@ -132,8 +133,8 @@ def told(status: object, error: object = None) -> dict[str, Any]:
             "exit code 2: bad",
         ),
         # The recorder is gone.
-        ({"recorder": Process.GONE}, Word.STARTING, "the recorder died and is being restarted"),
-        ({"recorder": Process.ZOMBIE}, Word.STARTING, "the recorder died and is being restarted"),
+        ({"recorder": Process.GONE}, Word.STARTING, "the recorder ended and is started again"),
+        ({"recorder": Process.ZOMBIE}, Word.STARTING, "the recorder ended and is started again"),
         (
             {"recorder": Process.GONE, "keeper": Process.GONE},
             Word.DEAD,
@@ -261,3 +262,37 @@ def test_a_recorder_is_never_called_well_without_data_or_while_it_is_dark(facts:
         assert facts.has_data or facts.pursued
         assert facts.dark_for is None or facts.dark_for <= 10.0
         assert facts.disk_error is None
+
+
+def test_a_recorder_that_waits_for_its_next_start_is_stalled_and_says_until_when() -> None:
+    told = {"signal": "SIGKILL", "code": None, "next_start": "2026-01-01T00:00:30Z"}
+    dead = replace(RUNNING, recorder=Process.GONE, keeper=Process.RUNNING, exit=told)
+    assert verdict(replace(dead, exit_age=1.0))[0] is Word.STARTING
+    word, reason = verdict(replace(dead, exit_age=8.0))
+    assert word is Word.STALLED
+    assert "killed by SIGKILL" in reason
+    assert "2026-01-01T00:00:30Z" in reason
+
+
+def test_the_end_that_the_supervisor_saw_is_newer_than_a_clean_stop_before_it() -> None:
+    stopped = {"status": "stopped", "metadata": {}}
+    gone = replace(RUNNING, state=stopped, recorder=Process.GONE, keeper=Process.GONE)
+    assert verdict(gone)[0] is Word.STOPPED
+    assert verdict(replace(gone, exit={"code": 1, "reason": "broken"}))[0] is Word.DEAD
+
+
+def test_a_recorder_whose_terminal_went_away_was_stopped_by_nobody() -> None:
+    orphan = {"status": "stopped", "metadata": {"orphaned": True}}
+    gone = replace(RUNNING, state=orphan, recorder=Process.GONE, keeper=Process.GONE)
+    assert verdict(gone)[0] is Word.DEAD
+
+
+def test_silence_on_an_open_connection_is_no_recording() -> None:
+    assert judge(WELL)[0] is Word.RECORDING
+    assert judge(replace(WELL, silent_for=61.0))[0] is Word.STALLED
+
+
+def test_a_full_disk_is_named_where_not_even_the_state_can_be_written() -> None:
+    word, reason = verdict(replace(RUNNING, state_age=60.0, disk_free=0))
+    assert word is Word.STALLED
+    assert "full" in reason
