@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pty
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -73,3 +75,69 @@ def test_an_unknown_preset_is_one_line(machine: Machine) -> None:
     assert refused.stderr.splitlines() == [
         "kline-ops: --log-preset: no preset 'loud'. Try: prod, dev or trace"
     ]
+
+
+PATCHED = {
+    "a name server that hangs": """
+import socket, time
+socket.getaddrinfo = lambda *args, **kwargs: time.sleep(60)
+""",
+    "a disk that hangs in a write": """
+import time
+from kline_ops.record.disk import Disk
+Disk.write = lambda *args: time.sleep(60)
+""",
+    "a disk that hangs in an open": """
+import time
+from kline_ops.record.disk import Disk
+Disk.open = lambda *args: time.sleep(60)
+""",
+}
+
+
+@pytest.mark.parametrize("patch", PATCHED.values(), ids=PATCHED.keys())
+def test_nothing_that_hangs_holds_up_the_end(machine: Machine, patch: str) -> None:
+    (machine.folder / "far.yml").write_text(
+        "binance: {ws_url: 'ws://exchange.invalid/ws', stream: {symbol: btcusdt, timeframe: 1h}}\n"
+        if "socket" in patch
+        else "exchange: {embedded: true}\nbinance: {stream: {symbol: btcusdt, timeframe: 1s}}\n"
+    )
+    script = f"{patch}\nfrom kline_ops.cli import main\nmain()\n"
+    child = subprocess.Popen(
+        [sys.executable, "-c", script, "run", "far", "--config", "far.yml"],
+        env=machine.environ, cwd=machine.folder, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        until(lambda: machine.state("far").get("metadata", {}).get("pid") == child.pid)
+        time.sleep(1.5)
+        began = time.monotonic()
+        child.send_signal(signal.SIGTERM)
+        child.wait(10)
+        assert time.monotonic() - began < 3
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_log_that_can_not_be_written_is_no_reason_to_fail(machine: Machine) -> None:
+    machine.data("demo").mkdir(parents=True)
+    (machine.data("demo") / "session.log").symlink_to("/dev/full")
+    child = machine.begin("run", "demo", stdout=subprocess.DEVNULL)
+    until(lambda: recording(machine, child.pid))
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(5) == 0
+
+
+def test_without_standard_input_it_records(machine: Machine) -> None:
+    child = subprocess.Popen(
+        ["sh", "-c", f"exec {sys.executable} -m kline_ops run demo <&- >/dev/null"],
+        env=machine.environ, cwd=machine.folder,
+    )  # fmt: skip
+    try:
+        until(lambda: recording(machine, child.pid))
+        child.send_signal(signal.SIGQUIT)
+        assert child.wait(5) == 0
+        assert machine.state("demo")["status"] == "stopped"
+    finally:
+        child.kill()
+        child.wait()

@@ -221,3 +221,35 @@ def test_a_config_error_after_a_start_is_final(machine: Machine) -> None:
     assert len(refused.stderr.splitlines()) == 1
     assert foreign.read_text() == "time,price\n1,2\n"
     assert machine.tmux("list-sessions") == ""
+
+
+def test_a_session_that_is_just_being_started_can_be_stopped(machine: Machine) -> None:
+    machine.run("start", "demo", "--wait", "0")
+    stopped = machine.run("stop", "demo")
+    assert stopped.returncode == 0
+    assert "not running" not in stopped.stdout
+    until(lambda: machine.tmux("list-sessions") == "")
+    assert machine.status("demo")["state"] == "STOPPED"
+
+
+def test_a_locale_without_utf_8_is_no_obstacle(machine: Machine) -> None:
+    started = machine.run("start", "demo", LC_ALL="C", LANG="C")
+    assert (started.returncode, started.stderr) == (0, "")
+
+
+def test_a_supervisor_killed_is_not_called_a_clean_end(machine: Machine) -> None:
+    machine.run("start", "demo")
+    record = machine.status("demo")
+    session = json.loads((machine.folder / "state/kline-ops/sessions/demo.json").read_text())
+    kill(session["keeper_pid"])
+    until(lambda: gone(record["pid"]))
+    assert machine.status("demo")["state"] == "DEAD"
+
+
+def test_restart_leaves_a_recorder_of_others_alone(machine: Machine) -> None:
+    child = machine.begin("run", "demo")
+    until(lambda: machine.state("demo").get("metadata", {}).get("pid") == child.pid)
+    refused = machine.run("restart", "demo")
+    assert refused.returncode == 2
+    assert "runs outside tmux" in refused.stderr
+    assert child.poll() is None

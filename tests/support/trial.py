@@ -22,6 +22,7 @@ from kline_ops.exchange.market import Market
 from kline_ops.exchange.server import ExchangeServer
 from kline_ops.market.candle import HEADER
 from kline_ops.market.timestamp import to_ms
+from kline_ops.record.disk import Disk
 from kline_ops.service import Session, new_journal
 from tests.support.virtual_time import VirtualClock, run_virtual
 
@@ -95,6 +96,8 @@ def run_trial(
     rest: bool = True,
     tls: SSLContext | None = None,
     start_ms: int = 1_767_225_600_300,
+    disk: Disk | None = None,
+    skew: Callable[[VirtualClock], Any] = lambda clock: clock,
     **changes: Any,
 ) -> Trial:
     """Record for so many (virtual) seconds while the script does what it does."""
@@ -107,11 +110,13 @@ def run_trial(
         path = write_config(folder, server.ws_url, server.rest_url if rest else None, **changes)
         settings = load_settings("trial", path, {})
         journal = new_journal(settings)
+        if disk is not None:
+            journal._disk = disk
         events: list[Event] = []
         session = Session(
             settings,
             journal,
-            clock=clock,
+            clock=skew(clock),
             draw=random.Random(seed).random,
             listeners=(events.append,),
         )
