@@ -48,6 +48,9 @@ _WRITTEN_AT_ONCE = (
     events.Disconnected,
     events.RestartPlanned,
     events.RestartSkipped,
+    events.BackfillFailed,
+    events.DiskFull,
+    events.DiskRecovered,
 )
 
 _log = logging.getLogger(__name__)

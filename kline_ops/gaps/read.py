@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,6 +118,9 @@ def open_source(path: str) -> Iterator[Source]:
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: {error}", hint="check the path") from None
     with stream:
+        mode = os.fstat(stream.fileno()).st_mode
+        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+            raise InputError(f"{path}: a device", hint="name a candle file")
         yield Source(path, stream)
 
 

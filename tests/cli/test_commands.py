@@ -41,6 +41,9 @@ def test_every_command_has_help_and_stands_in_the_readme(name: str) -> None:
         (["analyze-gaps", "missing.csv"], 2, "missing.csv"),
         (["analyze-gaps", "."], 2, "directory"),
         (["analyze-gaps", "empty.csv"], 2, "empty"),
+        (["analyze-gaps", "/dev/zero"], 2, "a device"),
+        (["analyze-gaps", "x" * 400], 2, "name too long"),
+        (["run", "late", "--config", "late.yml"], 2, "record.since: 2090-01-01 lies in the future"),
         (["analyze-gaps", "notime.csv"], 2, "time"),
         (["analyze-gaps", "--interval", "1x", "notime.csv"], 2, "1x"),
         (["config", "check", "typo", "--config", "typo.yml"], 2, "Try: websocket"),
@@ -56,6 +59,9 @@ def test_bad_input_is_one_line_and_its_exit_code(
     stream = "stream: {symbol: btcusdt, timeframe: 1h}"
     (machine.folder / "typo.yml").write_text(f"binance: {{{stream}}}\nwebsokcet: {{}}\n")
     (machine.folder / "tf.yml").write_text("binance: {stream: {timeframe: 1h}}\n")
+    (machine.folder / "late.yml").write_text(
+        f"binance: {{{stream}}}\nrecord: {{since: 2090-01-01}}\n"
+    )
     (machine.folder / "url.yml").write_text(f"binance: {{ws_url: 'nowhere', {stream}}}\n")
     before = sorted(path.relative_to(machine.folder) for path in machine.folder.rglob("*"))
     refused = machine.run(*arguments)

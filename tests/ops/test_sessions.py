@@ -159,6 +159,16 @@ def test_without_a_network_start_says_so_and_the_session_goes_on(machine: Machin
     assert look_at(record["pid"], None) is Process.RUNNING
 
 
+def test_an_unknown_symbol_is_named(machine: Machine) -> None:
+    (machine.folder / "typo.yml").write_text(
+        "exchange: {embedded: true}\nbinance: {stream: {symbol: btcusdx, timeframe: 1s}}\n"
+    )
+    started = machine.run("start", "typo", "--config", "typo.yml", "--wait", "4")
+    assert started.returncode == 1
+    assert "Invalid symbol" in started.stderr
+    assert len(started.stderr.splitlines()) == 1
+
+
 def test_without_tmux_start_names_the_line_to_type(machine: Machine, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     refused = machine.run("start", "demo", PATH=str(tmp_path / "bin"))
