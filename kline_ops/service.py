@@ -15,6 +15,7 @@ import asyncio
 import logging
 import os
 import ssl
+import threading
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
@@ -101,6 +102,7 @@ class Session:
         self._server_time = ServerTime(clock.wall_ms(), clock.monotonic())
         self._tls: ssl.SSLContext | None = None
         self._next_state: dict[str, object] | None = None
+        self._state_lock = threading.Lock()
         self._state_failed = False
         self._reason = "asked to"
         self._stop = asyncio.Event()
@@ -265,12 +267,15 @@ class Session:
 
     def _write_state(self) -> None:
         """The newest state is written; one that still waits for a slow disk is passed over."""
-        waiting, self._next_state = self._next_state, self._keeper.state(self._standing())
+        state = self._keeper.state(self._standing())
+        with self._state_lock:
+            waiting, self._next_state = self._next_state, state
         if waiting is None:
             self._sideline.submit(self._write_next_state)
 
     def _write_next_state(self) -> None:
-        state, self._next_state = self._next_state, None
+        with self._state_lock:
+            state, self._next_state = self._next_state, None
         if state is None:
             return
         try:

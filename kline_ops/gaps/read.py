@@ -93,7 +93,12 @@ class Source:
 
 def merging(path: str) -> bool:
     """True while the recorder merges late candles into this file."""
-    return Path(path + ".redo").exists()
+    try:
+        return Path(path + ".redo").exists()
+    except (
+        OSError
+    ):  # a name that can not be: nor can the file's, and that is told when it is opened
+        return False
 
 
 @contextmanager

@@ -159,8 +159,8 @@ class Recorder:
                 continue
             if failed_at is not None:
                 seconds = round(self._clock.monotonic() - failed_at, 3)
-                self._bus.emit(events.DiskRecovered(written=0, seconds=seconds))
                 self._disk_error = None
+                self._bus.emit(events.DiskRecovered(written=0, seconds=seconds))
             return contents
 
     def deliver(self, kline: Kline) -> None:
@@ -283,8 +283,8 @@ class Recorder:
                 continue
             if failed_at is not None:
                 seconds = round(self._clock.monotonic() - failed_at, 3)
-                self._bus.emit(events.DiskRecovered(written=written, seconds=seconds))
                 failed_at = self._disk_error = None
+                self._bus.emit(events.DiskRecovered(written=written, seconds=seconds))
 
     async def _write_pending(self) -> int:
         batch = list(self._pending)
@@ -382,10 +382,9 @@ class Recorder:
             self._pursuit.failed(now, error.retry_after, retryable=error.retryable)
         else:
             self._pursuit.failed(now, None, retryable=True)
-        reason = _in_one_line(error)
-        if self._rest_error is None:
-            self._bus.emit(events.BackfillFailed(reason=reason))
-        self._rest_error = reason
+        known, self._rest_error = self._rest_error, _in_one_line(error)
+        if known is None:
+            self._bus.emit(events.BackfillFailed(reason=self._rest_error))
 
     def _until_next(self) -> float:
         """Seconds until something can become due, or may be asked for again."""

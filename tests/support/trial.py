@@ -60,7 +60,9 @@ class Trial:
         return [candle.row().decode().rstrip("\n") for candle in candles]
 
     def state(self) -> dict[str, Any]:
-        """The state file."""
+        """The state file, once what was to be written before is written."""
+        if not self.ended_ms:
+            self.session._sideline.submit(lambda: None).result(10)
         return json.loads(self.settings.state_file.read_text())
 
 
