@@ -1,15 +1,19 @@
-"""What the system said about a failed connection, in one short line.
+"""What went wrong, in one short line.
 
 Libraries wrap the cause three or four times; a user wants "Connection refused".
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import socket
 import ssl
 
+from kline_ops.errors import KlineOpsError
+
+_log = logging.getLogger(__name__)
 _ERRNO = re.compile(r"\[Errno ([0-9]+)\]")
 
 
@@ -24,6 +28,14 @@ def root_cause(error: BaseException) -> str:
         if isinstance(link, OSError) and (text := _system_words(link)):
             return _short(text)
     return _short(str(error)) or type(error).__name__
+
+
+def in_one_line(error: Exception) -> str:
+    """What went wrong, for an event; the traceback of what nobody expected goes to the log."""
+    if isinstance(error, KlineOpsError):
+        return error.one_line()
+    _log.error("unexpected", exc_info=error)
+    return f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _system_words(error: OSError) -> str:

@@ -2,7 +2,7 @@
 
 Two tasks beside the one that delivers. The writer puts what is pending on the disk, in a worker
 thread, as fast as the disk lets it; when the disk fails the candles wait here and are written in order
-once it is back. The pursuer asks REST for what is due and not there.
+once it is back. The filler (``filler.py``) asks REST for what is due and not there.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from kline_ops import events
+from kline_ops.causes import in_one_line
 from kline_ops.clock import Clock
-from kline_ops.errors import JournalError, KlineOpsError, VenueError
+from kline_ops.errors import JournalError
 from kline_ops.events import Bus, Event
 from kline_ops.market import timestamp
 from kline_ops.market.candle import Candle
@@ -25,10 +26,10 @@ from kline_ops.market.server_time import ServerTime
 from kline_ops.market.stream import Stream
 from kline_ops.record.backfill import Backfill
 from kline_ops.record.contents import Contents
+from kline_ops.record.filler import Filler
 from kline_ops.record.journal import Journal
-from kline_ops.record.pursuit import Pursuit
 from kline_ops.record.sequence import Sequence, Verdict
-from kline_ops.record.span import Span, within, without
+from kline_ops.record.span import Span, without
 from kline_ops.worker import Worker
 
 T = TypeVar("T")
@@ -95,33 +96,28 @@ class Recorder:
         self.stream = stream
         self.interval = stream.interval
         self._journal = journal
-        self._backfill = backfill
+        #: False where there is no REST address to ask.
+        self.has_backfill = backfill is not None
         self._bus = bus
         self._clock = clock
         self._server_time = server_time
         self._grace_ms = int(options.grace * 1000)
         self._since_ms = options.since_ms
         self._sequence = Sequence(stream.interval)
-        self._pursuit = Pursuit()
         self._pending: list[_Pending] = []
         self._told: list[Span] = []
-        self._symbol_checked = False
         self._disk_error: str | None = None
-        self._rest_error: str | None = None
         self._writer = Worker("journal")
         self._work = asyncio.Event()
-        self._changed = asyncio.Event()
+        self._filler = Filler(
+            stream, backfill, self, self._grace_ms, bus=bus, clock=clock, server_time=server_time
+        )
         #: When the write began that has not ended yet (monotonic seconds).
         self._writing_since: float | None = None
         #: They run until :meth:`close`; one that ends before is a fault of ours.
         self.tasks: list[asyncio.Task[None]] = []
         #: Called after each write with what :meth:`settled_before` says then.
         self.on_settled: Callable[[int], None] = lambda _before: None
-
-    @property
-    def has_backfill(self) -> bool:
-        """False where there is no REST address to ask."""
-        return self._backfill is not None
 
     async def start(self) -> None:
         """Open the candle file (its lock is held already) and begin.
@@ -139,7 +135,7 @@ class Recorder:
             self._sequence.begin(self.interval.ceil(self._since_ms))
         self.tasks = [
             asyncio.create_task(self._write_loop(), name="write"),
-            asyncio.create_task(self._pursue_loop(), name="pursue"),
+            asyncio.create_task(self._filler.run(), name="fill"),
         ]
 
     async def _open(self) -> Contents:
@@ -179,7 +175,7 @@ class Recorder:
             raise FrameRejected("opens in the future" if ahead else "its time is far from ours")
         if self._sequence.next_ms is None:
             self._sequence.begin(candle.open_ms)
-            self._changed.set()
+            self._filler.wake()
         if kline.closed:
             self._take(candle, STREAM)
 
@@ -196,7 +192,7 @@ class Recorder:
         sequence, now_ms = self._sequence, self._now_ms()
         overdue_end = self.interval.floor(now_ms - self._grace_ms)
         late = sum(1 for item in self._pending if item.candle.open_ms < overdue_end)
-        pursued = self._slots(sequence.due(now_ms, self._grace_ms))
+        pursued = self._slots(self.due())
         next_ms, last, overdue_ms = sequence.next_ms, None, 0
         if next_ms is not None:
             overdue_ms = now_ms - self._grace_ms - self.interval.after(next_ms)
@@ -212,7 +208,7 @@ class Recorder:
             pursued=pursued,
             overdue_for=overdue_ms / 1000.0,
             disk_error=self._disk_error or self._hanging(),
-            rest_error=self._rest_error,
+            rest_error=self._filler.error,
         )
 
     def _slots(self, spans: Iterable[Span]) -> int:
@@ -231,8 +227,7 @@ class Recorder:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
-        if self._backfill is not None:
-            self._backfill.close()
+        self._filler.close()
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self._write_pending()
@@ -250,7 +245,7 @@ class Recorder:
     def _take(self, candle: Candle, source: str) -> None:
         answer = self._sequence.offer(candle)
         if answer.hole is not None:
-            self._tell_hole(answer.hole)
+            self.tell_hole(answer.hole)
         if answer.verdict is Verdict.CONFLICT and answer.kept is not None:
             self._bus.emit(
                 events.CandleConflict(
@@ -263,7 +258,7 @@ class Recorder:
             self._pending.append(_Pending(candle, source))
             self._work.set()
             if answer.hole is not None:
-                self._changed.set()
+                self._filler.wake()
 
     async def _write_loop(self) -> None:
         failed_at: float | None = None
@@ -275,7 +270,7 @@ class Recorder:
             except Exception as error:  # noqa: BLE001 - a boundary: whatever fails, candles wait
                 if failed_at is None:
                     failed_at = self._clock.monotonic()
-                    self._disk_error = _in_one_line(error)
+                    self._disk_error = in_one_line(error)
                     waiting = len(self._pending)
                     self._bus.emit(events.DiskFull(reason=self._disk_error, waiting=waiting))
                 await asyncio.sleep(_DISK_RETRY)
@@ -322,83 +317,23 @@ class Recorder:
         for item in sorted([*written, *self._pending]):
             sequence.offer(item.candle)
         self._sequence = sequence
-        self._changed.set()
+        self._filler.wake()
 
-    async def _pursue_loop(self) -> None:
-        """Ask for what is due until nothing is, then wait for the next close, or for news."""
-        while True:
-            self._changed.clear()
-            await self._pursue_once()
-            timer = asyncio.get_running_loop().call_later(self._until_next(), self._changed.set)
-            await self._changed.wait()
-            timer.cancel()
+    def has_begun(self) -> bool:
+        """Is it known from when on candles are owed?"""
+        return self._sequence.next_ms is not None
 
-    async def _pursue_once(self) -> None:
-        if self._backfill is None or not self._pursuit.may_ask(self._clock.monotonic()):
-            return
-        try:
-            if not self._server_time.heard:
-                told = await self._backfill.server_time()
-                now = self._clock.monotonic()
-                self._server_time.observe(told, now, self._clock.wall_ms())
-                if not self._server_time.heard:
-                    return  # far from this machine's clock: a second answer must agree
-            if self._sequence.next_ms is None:
-                await self._check_symbol(self._backfill)
-            while parts := self._pursuit.to_ask(self._due(), self._clock.monotonic()):
-                await self._ask(self._backfill, parts[0])
-            self._rest_error = None
-        except Exception as error:  # noqa: BLE001 - a boundary: REST may fail, recording may not
-            self._rest_failed(error)
+    def fill(self, candle: Candle) -> None:
+        """Take in a candle from REST."""
+        self._take(candle, REST)
 
-    async def _check_symbol(self, backfill: Backfill) -> None:
-        """A symbol that the exchange does not know is silent on the stream; REST says so."""
-        if not self._symbol_checked:
-            now_ms = self._now_ms()
-            last = self.interval.shift(self.interval.floor(now_ms), -1)
-            await backfill.candles(self.stream, Span(last, self.interval.after(last)))
-            self._symbol_checked = True
+    def give_up(self, span: Span) -> None:
+        """The exchange has none of these."""
+        self._sequence.confirm_absent(span)
+        self._bus.emit(self._about(events.HoleConfirmed, span))
 
-    async def _ask(self, backfill: Backfill, part: Span) -> None:
-        self._tell_hole(part)
-        candles = await backfill.candles(self.stream, part)
-        # What lies behind the last candle of an answer has not been answered yet.
-        last = self.interval.floor(candles[-1].open_ms) if candles else part.end
-        end = self.interval.after(last) if part.first <= last < part.end else part.end
-        asked = Span(part.first, end)
-        for candle in candles:
-            inside = asked.first <= candle.open_ms < asked.end
-            if inside and self.interval.is_open(candle.open_ms) and candle.problem() is None:
-                self._take(candle, REST)
-        left = within(self._due(), asked)
-        now = self._clock.monotonic()
-        for span in self._pursuit.answered(asked, left, now, self._now_ms()):
-            self._sequence.confirm_absent(span)
-            self._bus.emit(self._about(events.HoleConfirmed, span))
-
-    def _rest_failed(self, error: Exception) -> None:
-        now = self._clock.monotonic()
-        if isinstance(error, VenueError):
-            self._pursuit.failed(now, error.retry_after, retryable=error.retryable)
-        else:
-            self._pursuit.failed(now, None, retryable=True)
-        known, self._rest_error = self._rest_error, _in_one_line(error)
-        if known is None:
-            self._bus.emit(events.BackfillFailed(reason=self._rest_error))
-
-    def _until_next(self) -> float:
-        """Seconds until something can become due, or may be asked for again."""
-        now, now_ms = self._clock.monotonic(), self._now_ms()
-        again = self._pursuit.next_at(self._due(), now)
-        if again is not None:
-            return max(again - now, 0.01)
-        if not self._server_time.heard:
-            return max(self._pursuit.blocked_until - now, 1.0)
-        open_now = self.interval.floor(now_ms - self._grace_ms)
-        wait = (self.interval.after(open_now) + self._grace_ms - now_ms) / 1000.0
-        return min(max(wait, 0.01), 60.0)
-
-    def _due(self) -> list[Span]:
+    def due(self) -> list[Span]:
+        """What is missing now, oldest first."""
         return self._sequence.due(self._now_ms(), self._grace_ms)
 
     def _now_ms(self) -> int:
@@ -413,7 +348,7 @@ class Recorder:
             self._journal.repaired = None
             self._bus.emit(events.JournalRepaired(what=what, saved_to=str(saved_to)))
 
-    def _tell_hole(self, span: Span) -> None:
+    def tell_hole(self, span: Span) -> None:
         """One event for each missing candle, however often it is met again."""
         fresh = [span]
         for told in self._told:
@@ -421,7 +356,7 @@ class Recorder:
         for part in fresh:
             self._bus.emit(self._about(events.HoleFound, part))
         # Only what is still missing can be met again.
-        missing = [*self._sequence.holes, *self._due()]
+        missing = [*self._sequence.holes, *self.due()]
         self._told = [t for t in self._told if any(t.overlaps(span) for span in missing)] + fresh
 
     def _tell_recorded(self, candles: list[Candle], source: str) -> None:
@@ -440,11 +375,3 @@ class Recorder:
             last=timestamp.to_text(self.interval.shift(span.end, -1)),
             candles=self.interval.slots(*span),
         )
-
-
-def _in_one_line(error: Exception) -> str:
-    """What went wrong; the traceback of what nobody expected goes to the log."""
-    if isinstance(error, KlineOpsError):
-        return error.one_line()
-    _log.error("unexpected", exc_info=error)
-    return f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"

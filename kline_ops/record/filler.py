@@ -1,0 +1,152 @@
+"""Asks REST for what is due and not there: the shell around the rules of ``pursuit.py``.
+
+It may fail in any way without harm to what the stream brings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from kline_ops.causes import in_one_line
+from kline_ops.clock import Clock
+from kline_ops.errors import VenueError
+from kline_ops.events import BackfillFailed, Bus
+from kline_ops.market.candle import Candle
+from kline_ops.market.server_time import ServerTime
+from kline_ops.market.stream import Stream
+from kline_ops.record.backfill import Backfill
+from kline_ops.record.pursuit import Pursuit
+from kline_ops.record.span import Span, within
+
+
+class Wanting(Protocol):
+    """Whoever lacks candles, and takes them in."""
+
+    def has_begun(self) -> bool:
+        """Is it known from when on candles are owed?"""
+
+    def due(self) -> list[Span]:
+        """What is missing now, oldest first."""
+
+    def tell_hole(self, span: Span) -> None:
+        """Hears of what is about to be asked for."""
+
+    def fill(self, candle: Candle) -> None:
+        """Takes in a candle from REST."""
+
+    def give_up(self, span: Span) -> None:
+        """Hears of what the exchange has none of."""
+
+
+class Filler:
+    """Run :meth:`run` as a task. ``error`` says why REST can not be asked, while it can not."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        backfill: Backfill | None,
+        wanting: Wanting,
+        grace_ms: int,
+        *,
+        bus: Bus,
+        clock: Clock,
+        server_time: ServerTime,
+    ) -> None:
+        self.error: str | None = None
+        self._stream = stream
+        self._backfill = backfill
+        self._wanting = wanting
+        self._grace_ms = grace_ms
+        self._bus = bus
+        self._clock = clock
+        self._server_time = server_time
+        self._pursuit = Pursuit()
+        self._symbol_checked = False
+        self._news = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something may be due that was not before."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Ask for what is due until nothing is, then wait for the next close, or for news."""
+        while True:
+            self._news.clear()
+            if self._backfill is not None and self._pursuit.may_ask(self._clock.monotonic()):
+                try:
+                    await self._ask_all(self._backfill)
+                except Exception as error:  # noqa: BLE001 - a boundary: REST may fail, we may not
+                    self._failed(error)
+            timer = asyncio.get_running_loop().call_later(self._until_next(), self._news.set)
+            await self._news.wait()
+            timer.cancel()
+
+    def close(self) -> None:
+        """Ask nothing more."""
+        if self._backfill is not None:
+            self._backfill.close()
+
+    async def _ask_all(self, backfill: Backfill) -> None:
+        if not self._server_time.heard:
+            told = await backfill.server_time()
+            now = self._clock.monotonic()
+            self._server_time.observe(told, now, self._clock.wall_ms())
+            if not self._server_time.heard:
+                return  # far from this machine's clock: a second answer must agree
+        if not self._wanting.has_begun():
+            await self._check_symbol(backfill)
+        while parts := self._pursuit.to_ask(self._wanting.due(), self._clock.monotonic()):
+            await self._ask(backfill, parts[0])
+        self.error = None
+
+    async def _check_symbol(self, backfill: Backfill) -> None:
+        """A symbol that the exchange does not know is silent on the stream; REST says so."""
+        if not self._symbol_checked:
+            interval = self._stream.interval
+            last = interval.shift(interval.floor(self._now_ms()), -1)
+            await backfill.candles(self._stream, Span(last, interval.after(last)))
+            self._symbol_checked = True
+
+    async def _ask(self, backfill: Backfill, part: Span) -> None:
+        self._wanting.tell_hole(part)
+        candles = await backfill.candles(self._stream, part)
+        interval = self._stream.interval
+        # What lies behind the last candle of an answer has not been answered yet.
+        last = interval.floor(candles[-1].open_ms) if candles else part.end
+        end = interval.after(last) if part.first <= last < part.end else part.end
+        asked = Span(part.first, end)
+        for candle in candles:
+            inside = asked.first <= candle.open_ms < asked.end
+            if inside and interval.is_open(candle.open_ms) and candle.problem() is None:
+                self._wanting.fill(candle)
+        left = within(self._wanting.due(), asked)
+        now = self._clock.monotonic()
+        for span in self._pursuit.answered(asked, left, now, self._now_ms()):
+            self._wanting.give_up(span)
+
+    def _failed(self, error: Exception) -> None:
+        now = self._clock.monotonic()
+        if isinstance(error, VenueError):
+            self._pursuit.failed(now, error.retry_after, retryable=error.retryable)
+        else:
+            self._pursuit.failed(now, None, retryable=True)
+        known, self.error = self.error, in_one_line(error)
+        if known is None:
+            self._bus.emit(BackfillFailed(reason=self.error))
+
+    def _until_next(self) -> float:
+        """Seconds until something can become due, or may be asked for again."""
+        now, now_ms = self._clock.monotonic(), self._now_ms()
+        again = self._pursuit.next_at(self._wanting.due(), now)
+        if again is not None:
+            return max(again - now, 0.01)
+        if not self._server_time.heard:
+            return max(self._pursuit.blocked_until - now, 1.0)
+        interval = self._stream.interval
+        open_now = interval.floor(now_ms - self._grace_ms)
+        wait = (interval.after(open_now) + self._grace_ms - now_ms) / 1000.0
+        return min(max(wait, 0.01), 60.0)
+
+    def _now_ms(self) -> int:
+        return self._server_time.now_ms(self._clock.monotonic())
