@@ -33,7 +33,7 @@ unit: $(VENV)/installed-dev
 
 test-long: $(VENV)/installed-dev  ## what takes longer than a developer waits
 	@sh scripts/need.sh tmux tmux
-	$(BIN)/pytest -m long
+	$(BIN)/pytest -m long -o faulthandler_timeout=600
 
 picture: $(VENV)/installed-dev  ## draw docs/demo.svg from a real session
 	$(BIN)/python scripts/picture.py $(BIN)/kline-ops docs/demo.svg

@@ -11,7 +11,8 @@ import pytest
 
 from kline_ops import events
 from kline_ops.exchange.faults import Fault, FaultKind
-from kline_ops.market.timestamp import to_ms
+from kline_ops.market.interval import parse
+from kline_ops.market.timestamp import to_ms, to_text
 from kline_ops.record.disk import Disk
 from tests.support.trial import Trial, run_trial
 
@@ -344,3 +345,30 @@ def test_refused_tcp_is_told_in_plain_words(tmp_path: Path) -> None:
     reasons = {e.reason for e in trial.of(events.Disconnected) if e.code is None}
     assert reasons == {"connection refused"}
     assert_complete(trial)
+
+
+@pytest.mark.parametrize(
+    ("timeframe", "start"),
+    [
+        ("1M", "2026-01-31T23:59:00Z"),
+        ("1w", "2026-01-04T23:59:00Z"),
+        ("3d", "2026-01-03T23:59:00Z"),
+        ("1d", "2026-01-01T23:59:00Z"),
+        ("1d@+08:00", "2026-01-01T15:59:00Z"),
+        ("1M@+08:00", "2026-01-31T15:59:00Z"),
+    ],
+)
+def test_long_intervals_close_by_their_calendar(tmp_path: Path, timeframe: str, start: str) -> None:
+    """The close is in the run, the two candles before it come from REST (``since``)."""
+    interval = parse(timeframe)
+    closes = interval.after(interval.floor(to_ms(start)))
+    assert closes - to_ms(start) <= 60_000
+    since = to_text(interval.shift(closes, -3))
+    trial = run_trial(
+        tmp_path, 120, start_ms=to_ms(start),
+        binance__stream__timeframe=timeframe, record__since=since,
+    )  # fmt: skip
+    assert trial.rows() == trial.truth()
+    assert [to_ms(row.split(",")[0]) for row in trial.rows()] == [
+        interval.shift(closes, steps) for steps in (-3, -2, -1)
+    ]

@@ -16,6 +16,8 @@ from kline_ops.errors import EXIT_USAGE, ConfigError, SessionError
 from kline_ops.watch.files import Json, read_json, section
 from kline_ops.watch.process import Process, look_at
 from kline_ops.watch.registry import KnownSession, find_session
+from kline_ops.watch.status import free_bytes
+from kline_ops.watch.verdict import DISK_FULL, is_full
 
 if TYPE_CHECKING:
     from kline_ops.clock import Clock
@@ -143,6 +145,8 @@ def _wait_for_data(settings: Settings, began_ms: int, clock: Clock, wait: float)
                 return Started(has_data=True, reason="")
             reason = str(state.get("error") or reason)
         time.sleep(_POLL)
+    if is_full(free_bytes(settings.data_dir)):
+        reason = DISK_FULL
     return Started(has_data=False, reason=reason)
 
 

@@ -37,7 +37,7 @@ def look(session: KnownSession, now_ms: int) -> tuple[Word, Json]:
             keeper=look_at(session.keeper_pid, session.keeper_started),
             exit=exit_told,
             exit_age=None if ended_ms is None else (now_ms - ended_ms) / 1000.0,
-            disk_free=_free(Path(session.data_dir)),
+            disk_free=free_bytes(Path(session.data_dir)),
         )
     )
     running = recorder in {Process.RUNNING, Process.STOPPED}
@@ -71,7 +71,8 @@ def _record(
     }
 
 
-def _free(folder: Path) -> int | None:
+def free_bytes(folder: Path) -> int | None:
+    """What is left on the disk of a folder; None where there is none."""
     try:
         told = os.statvfs(folder)
     except OSError:

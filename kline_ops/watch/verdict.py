@@ -41,6 +41,7 @@ _DARK_SECONDS = 10.0
 _BETWEEN_SECONDS = 5.0
 #: Bytes free that are as good as none.
 _NO_SPACE = 65_536
+DISK_FULL = "the disk of its files is full"
 _SUSPENDED = "the process is suspended (continue it with: kill -CONT)"
 
 
@@ -65,6 +66,11 @@ class Facts:
     #: Longest time that a candle may take from its close to the disk.
     patience: float
     stall: float
+
+
+def is_full(free: int | None) -> bool:
+    """Is there too little left for even a state file? ``free`` in bytes, None if unknown."""
+    return free is not None and free < _NO_SPACE
 
 
 def judge(facts: Facts) -> tuple[Word, str]:
@@ -123,8 +129,7 @@ def verdict(evidence: Evidence) -> tuple[Word, str]:
     if evidence.state_age is None:
         return Word.STALLED, "its state file does not say when it was written"
     if evidence.state_age > late:
-        full = evidence.disk_free is not None and evidence.disk_free < _NO_SPACE
-        why = ": the disk of its files is full" if full else ""
+        why = f": {DISK_FULL}" if is_full(evidence.disk_free) else ""
         age = f"{evidence.state_age:.0f} s"
         return Word.STALLED, f"the process lives but has told nothing for {age}{why}"
     if evidence.state_age < -late:
@@ -140,9 +145,14 @@ def _silent(evidence: Evidence) -> tuple[Word, str]:
     """It has not told its state yet, or that file is gone: only its supervisor can be looked at."""
     if evidence.keeper is Process.STOPPED:
         return Word.STALLED, _SUSPENDED
-    if evidence.keeper is Process.RUNNING:
-        return Word.STARTING, "no state yet"
-    return _ended(evidence)
+    return _mute(evidence) if evidence.keeper is Process.RUNNING else _ended(evidence)
+
+
+def _mute(evidence: Evidence) -> tuple[Word, str]:
+    """It runs, and has told nothing."""
+    if is_full(evidence.disk_free):
+        return Word.STALLED, DISK_FULL
+    return Word.STARTING, "no state yet"
 
 
 def _between_runs(evidence: Evidence) -> tuple[Word, str]:
@@ -151,6 +161,8 @@ def _between_runs(evidence: Evidence) -> tuple[Word, str]:
     just_now = evidence.state_age is not None and evidence.state_age < _BETWEEN_SECONDS
     if stopped and just_now:
         return Word.STOPPED, ""
+    if (evidence.exit or {}).get("final"):
+        return _mute(evidence)  # that was the run before; this one has told nothing yet
     how = _how(evidence.exit or {})
     if evidence.exit_age is not None and evidence.exit_age > _BETWEEN_SECONDS:
         again = (evidence.exit or {}).get("next_start") or "soon"

@@ -296,3 +296,15 @@ def test_a_full_disk_is_named_where_not_even_the_state_can_be_written() -> None:
     word, reason = verdict(replace(RUNNING, state_age=60.0, disk_free=0))
     assert word is Word.STALLED
     assert "full" in reason
+
+
+def test_a_new_run_that_can_write_nothing_is_not_taken_for_the_one_before() -> None:
+    before = {"code": 0, "signal": None, "final": True}
+    mute = replace(
+        RUNNING, recorder=Process.GONE, keeper=Process.RUNNING, exit=before, exit_age=60.0,
+        state_age=60.0, disk_free=10**9,
+    )  # fmt: skip
+    assert verdict(mute) == (Word.STARTING, "no state yet")
+    word, reason = verdict(replace(mute, disk_free=0))
+    assert word is Word.STALLED
+    assert "full" in reason
