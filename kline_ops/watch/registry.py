@@ -5,12 +5,12 @@ One small JSON file a session, in ``~/.local/state/kline-ops/sessions/``.
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from kline_ops.errors import EXIT_NO_SESSION, EXIT_USAGE, SessionError
+from kline_ops.places import machine_folder
 from kline_ops.watch.files import read_json, write_json
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -39,8 +39,7 @@ class KnownSession:
 
 def folder() -> Path:
     """Where the registry is."""
-    home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(home).expanduser() / "kline-ops" / "sessions"
+    return machine_folder() / "sessions"
 
 
 def remember(session: KnownSession) -> None:
