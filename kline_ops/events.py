@@ -108,6 +108,54 @@ class Stalled(Event, frozen=True, kw_only=True):
     seconds: float
 
 
+class CloseMissed(Event, frozen=True, kw_only=True):
+    """A traded candle closed, and this connection did not say so in time; REST had it.
+
+    At the first ``strikes`` the stream is subscribed anew, at the next its connection is replaced.
+    """
+
+    connection: int
+    stream: str
+    open_time: str
+    strikes: int
+
+
+class StreamSilent(Event, frozen=True, kw_only=True):
+    """A stream brings nothing though its market trades; it is subscribed anew."""
+
+    connection: int
+    stream: str
+    seconds: float
+
+
+class EndpointChanged(Event, frozen=True, kw_only=True):
+    """Data comes from another address of the exchange than before."""
+
+    old: str
+    new: str
+
+
+class BreakerOpened(Event, frozen=True, kw_only=True):
+    """So many attempts in a row at this address brought no data: others are preferred."""
+
+    endpoint: str
+    failures: int
+    reason: str
+
+
+class BreakerClosed(Event, frozen=True, kw_only=True):
+    """This address has brought data for a while again."""
+
+    endpoint: str
+
+
+class ConnectDelayed(Event, frozen=True, kw_only=True):
+    """The budget of connection attempts holds an attempt back for ``seconds``."""
+
+    endpoint: str
+    seconds: float
+
+
 class ShutdownNotice(Event, frozen=True, kw_only=True):
     """The exchange announced that this server goes away."""
 
@@ -172,6 +220,12 @@ class DiskFull(Event, frozen=True, kw_only=True):
     """The candle file can not be written; candles wait in memory."""
 
     reason: str
+    waiting: int
+
+
+class BacklogFull(Event, frozen=True, kw_only=True):
+    """No more candles may wait in memory for the disk; what comes now is fetched from REST later."""
+
     waiting: int
 
 

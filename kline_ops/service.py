@@ -18,14 +18,19 @@ import ssl
 import threading
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 from kline_ops import events
+from kline_ops.budget import Budget, budget_path
 from kline_ops.clock import Clock
 from kline_ops.config.settings import Rotation, Settings
+from kline_ops.config.venues import budget_key
 from kline_ops.errors import JournalError
 from kline_ops.events import Bus, Listener
 from kline_ops.feed.connection import Options
+from kline_ops.feed.endpoints import BreakerOptions
 from kline_ops.feed.feed import Feed, FeedOptions
+from kline_ops.feed.gate import Gate
 from kline_ops.feed.plan import Timing
 from kline_ops.market import timestamp
 from kline_ops.market.server_time import ServerTime
@@ -89,8 +94,11 @@ class Session:
         draw: Callable[[], float],
         listeners: tuple[Listener, ...] = (),
         supervised: bool = False,
+        budget_file: Path | None = None,
     ) -> None:
         self._supervised = supervised
+        #: Where the recorders of this machine share what the exchange allows an address.
+        self._budget_file = budget_file or budget_path()
         self._settings = settings
         self._journal = journal
         self._clock = clock
@@ -123,10 +131,15 @@ class Session:
             if ws_url.startswith("wss:") or (rest_url or "").startswith("https:"):
                 # One for all connections: each costs 16 ms and 2 MB. SSL_CERT_FILE is honoured.
                 self._tls = ssl.create_default_context()
+            budget = Budget(self._budget_file, budget_key(ws_url), self._clock)
             self._keeper = self._new_keeper(ws_url)
-            self._recorder = recorder = self._new_recorder(rest_url)
-            self._feed = feed = self._new_feed(ws_url)
+            self._recorder = recorder = self._new_recorder(rest_url, budget)
+            self._feed = feed = self._new_feed(ws_url, budget)
             recorder.on_settled = feed.settled
+            recorder.on_missed = lambda open_ms: feed.missed(recorder.stream, open_ms)
+            feed.on_suspect = lambda name: recorder.look_at_market(
+                lambda traded: feed.witnessed(name, traded)
+            )
             chores = {asyncio.create_task(self._beat(), name="beat")}
             try:
                 if await self._unless_stopped(asyncio.create_task(recorder.start(), name="open")):
@@ -182,11 +195,11 @@ class Session:
         self._bus.listen(self._write_state_at)
         return keeper
 
-    def _new_recorder(self, rest_url: str | None) -> Recorder:
+    def _new_recorder(self, rest_url: str | None, budget: Budget) -> Recorder:
         record = self._settings.config.record
         backfill = None
         if rest_url is not None and record.backfill:
-            backfill = Backfill(rest_url, self._tls)
+            backfill = Backfill(rest_url, self._tls, budget)
         return Recorder(
             self._settings.stream,
             self._journal,
@@ -197,7 +210,7 @@ class Session:
             server_time=self._server_time,
         )
 
-    def _new_feed(self, ws_url: str) -> Feed:
+    def _new_feed(self, ws_url: str, budget: Budget) -> Feed:
         websocket, record = self._settings.config.websocket, self._settings.config.record
         connection = Options(
             open_timeout=websocket.connection.timeout,
@@ -211,19 +224,25 @@ class Session:
             proof=websocket.proof_timeout,
             linger=record.grace + record.rest_patience,
         )
+        breaker = self._settings.config.resilience.circuit_breaker
         return Feed(
             [self._settings.stream],
             FeedOptions(
-                ws_url,
+                (ws_url, *self._settings.failover_urls),
                 connection,
                 Backoff(retry.delay, retry.max_delay, retry.max_attempts),
                 timing,
+                BreakerOptions(
+                    breaker.enabled, breaker.failures, breaker.cooldown, breaker.successes
+                ),
+                websocket.redundancy,
             ),
             bus=self._bus,
             clock=self._clock,
             server_time=self._server_time,
             on_kline=self._recorder.deliver,
             draw=self._draw,
+            gate=Gate(budget),
         )
 
     # -- chores -----------------------------------------------------------------------------------

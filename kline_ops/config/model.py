@@ -46,6 +46,7 @@ class Binance(Section, frozen=True, kw_only=True):
 
     environment: Literal["mainnet", "testnet", "us"] = "mainnet"
     ws_url: str | None = None
+    failover_urls: tuple[str, ...] | None = None
     rest_url: str | None = None
     stream: StreamKeys = msgspec.field(default_factory=StreamKeys)
     reconnect: PlannedRestart = msgspec.field(default_factory=PlannedRestart)
@@ -58,10 +59,20 @@ class Heartbeat(Section, frozen=True, kw_only=True):
     state_file: str = "state/heartbeat.state.json"
 
 
+class CircuitBreakerKeys(Section, frozen=True, kw_only=True):
+    """When an address is left alone for a while: see ``resilience/circuit_breaker.py``."""
+
+    enabled: bool = True
+    failures: Annotated[int, Meta(ge=1)] = 5
+    cooldown: Positive = 60.0
+    successes: Annotated[int, Meta(ge=1)] = 1
+
+
 class Resilience(Section, frozen=True, kw_only=True):
     """The resilience kit's settings."""
 
     heartbeat: Heartbeat = msgspec.field(default_factory=Heartbeat)
+    circuit_breaker: CircuitBreakerKeys = msgspec.field(default_factory=CircuitBreakerKeys)
 
 
 class Ping(Section, frozen=True, kw_only=True):
@@ -86,8 +97,9 @@ class Reconnect(Section, frozen=True, kw_only=True):
 
 
 class Websocket(Section, frozen=True, kw_only=True):
-    """The connections."""
+    """The connections; ``redundancy``: how many are live at a time."""
 
+    redundancy: Annotated[int, Meta(ge=1, le=4)] = 1
     ping: Ping = msgspec.field(default_factory=Ping)
     connection: Connect = msgspec.field(default_factory=Connect)
     reconnect: Reconnect = msgspec.field(default_factory=Reconnect)

@@ -46,6 +46,8 @@ class Settings:
     #: Both None for the embedded exchange: its port is known when it runs.
     ws_url: str | None
     rest_url: str | None
+    #: Where the same streams are to be had, in the order of preference.
+    failover_urls: tuple[str, ...]
     rotation: Rotation | None
     since_ms: int | None
     #: What the user should know, though it is no error.
@@ -88,6 +90,7 @@ def load_settings(
     path = load.find(name, explicit)
     config = load.read(path, os.environ if environ is None else environ)
     ws_url, rest_url, warnings = _addresses(config)
+    failover_urls = _failover_urls(config, ws_url)
     return Settings(
         name=name,
         path=path,
@@ -96,9 +99,10 @@ def load_settings(
         data_dir=_data_dir(name, path, config.data_dir),
         ws_url=ws_url,
         rest_url=rest_url,
+        failover_urls=failover_urls,
         rotation=_rotation(config.binance.reconnect),
         since_ms=_since(config.record.since),
-        warnings=warnings,
+        warnings=(*warnings, *_redundancy_warning(config, failover_urls)),
     )
 
 
@@ -150,6 +154,35 @@ def _addresses(config: Config) -> tuple[str | None, str | None, tuple[str, ...]]
             hint="leave rest_url out, or give the one of the same venue",
         )
     return ws_url, rest_url, ()
+
+
+def _failover_urls(config: Config, ws_url: str | None) -> tuple[str, ...]:
+    """Other addresses of the same market: those given, else those known of its venue."""
+    if ws_url is None:
+        return ()
+    field = "binance.failover_urls"
+    venue = venue_of(ws_url)
+    given = config.binance.failover_urls
+    if given is None:
+        known = VENUES[venue].failover_urls if venue is not None else ()
+        return tuple(url for url in known if url != ws_url)
+    urls = tuple(dict.fromkeys(_url(url, ("ws", "wss"), field) for url in given))
+    for url in urls:
+        if venue_of(url) != venue:
+            raise ConfigError(
+                f"{url} is another market than {ws_url}: its prices and volumes differ, and"
+                " candles of two markets in one file are worth nothing",
+                field=field,
+                hint="give addresses of the same venue only",
+            )
+    return tuple(url for url in urls if url != ws_url)
+
+
+def _redundancy_warning(config: Config, failover_urls: tuple[str, ...]) -> tuple[str, ...]:
+    wanted, there = config.websocket.redundancy, 1 + len(failover_urls)
+    if wanted <= there:
+        return ()
+    return (f"websocket.redundancy is {wanted}, and there are {there} addresses: some are shared",)
 
 
 def _url(text: str, schemes: tuple[str, ...], field: str) -> str:

@@ -12,14 +12,19 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Venue:
-    """Addresses for market data only, without a key."""
+    """Addresses for market data only, without a key; ``failover_urls`` bring the same as ``ws_url``."""
 
     ws_url: str
     rest_url: str
+    failover_urls: tuple[str, ...] = ()
 
 
 VENUES = {
-    "mainnet": Venue("wss://stream.binance.com:9443/ws", "https://data-api.binance.vision"),
+    "mainnet": Venue(
+        "wss://stream.binance.com:9443/ws",
+        "https://data-api.binance.vision",
+        ("wss://stream.binance.com:443/ws", "wss://data-stream.binance.vision/ws"),
+    ),
     "testnet": Venue("wss://stream.testnet.binance.vision/ws", "https://testnet.binance.vision"),
     "us": Venue("wss://stream.binance.us:9443/ws", "https://api.binance.us"),
 }
@@ -40,3 +45,8 @@ def venue_of(url: str) -> str | None:
         if host == suffix or host.endswith("." + suffix):
             return venue
     return None
+
+
+def budget_key(url: str) -> str:
+    """What the exchange counts together: a venue, or the host and port of an unknown one."""
+    return venue_of(url) or urlsplit(url).netloc.rpartition("@")[2].lower()

@@ -14,14 +14,25 @@ from dataclasses import dataclass
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.http11 import Response
 
 from kline_ops.causes import root_cause
+from kline_ops.clock import Clock
 from kline_ops.feed.endpoint import is_loopback
+from kline_ops.market import messages
+from kline_ops.resilience.rate_limiter import RateLimiter
 
 #: No close frame was received ("Status codes", RFC 6455 section 7.4.1).
 ABNORMAL = 1006
 #: Seconds for the closing handshake; a peer that does not answer is cut off.
 _CLOSE_TIMEOUT = 1.0
+
+#: The exchange counts pings, pongs and control messages, and closes at more than 5 a second ("WebSocket
+#: Limits"): three control messages in any second leave room for a ping and a pong.
+_BURST, _PER_SECOND = 2, 1.0
+#: "HTTP Return Codes": too many attempts, and a ban; without ``Retry-After`` a minute is kept.
+_STAY_AWAY = frozenset({429, 418})
+_STAY_AWAY_SECONDS = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +53,10 @@ class Ending:
 
     code: int | None
     reason: str
+    #: Of a handshake that was answered otherwise than by an upgrade.
+    status: int | None = None
+    #: Seconds that the exchange asks to stay away (429, 418).
+    retry_after: float | None = None
 
 
 class Connection:
@@ -52,22 +67,27 @@ class Connection:
         url: str,
         options: Options,
         *,
+        clock: Clock,
         on_open: Callable[[], None],
         on_frame: Callable[[bytes], None],
     ) -> None:
         self.url = url
         self._options = options
+        self._clock = clock
         self._on_open = on_open
         self._on_frame = on_frame
         self._socket: ClientConnection | None = None
         self._closing: asyncio.Task[None] | None = None
+        self._messages = RateLimiter(_BURST, _PER_SECOND)
+        self._sending: set[asyncio.Task[None]] = set()
+        self._ids = 0
 
     async def run(self) -> Ending:
         """Connect and deliver until it is over; never raises but for a cancellation."""
         try:
             self._socket = await self._connect()
         except InvalidStatus as error:
-            return Ending(None, f"the handshake was answered HTTP {error.response.status_code}")
+            return _refused(error.response)
         except TimeoutError:
             return Ending(None, f"no handshake within {self._options.open_timeout:g} s")
         except (OSError, WebSocketException, EOFError) as error:
@@ -79,6 +99,9 @@ class Connection:
             # Cancelled at the end of the session, or a fault of ours: no time for a handshake.
             self._socket.transport.abort()
             raise
+        finally:
+            for task in self._sending:
+                task.cancel()
         await self._socket.close()
         return ending
 
@@ -87,6 +110,27 @@ class Connection:
         if self._socket is not None and self._closing is None:
             self._closing = asyncio.create_task(self._socket.close(), name="close")
         return self._socket is not None
+
+    def subscribe_anew(self, stream: str) -> None:
+        """Leave the stream and subscribe to it again, at the pace that the exchange allows."""
+        if self._socket is not None:
+            task = asyncio.create_task(self._subscribe_anew(self._socket, stream), name="subscribe")
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _subscribe_anew(self, socket: ClientConnection, stream: str) -> None:
+        try:
+            for method in ("UNSUBSCRIBE", "SUBSCRIBE"):
+                await self._turn()
+                self._ids += 1
+                await socket.send(messages.control(method, [stream], self._ids))
+        except ConnectionClosed:
+            pass  # its end is told by whoever reads from it
+
+    async def _turn(self) -> None:
+        """Wait until a control message may be sent."""
+        while (wait := self._messages.take(self._clock.monotonic())) > 0.0:  # noqa: ASYNC110
+            await asyncio.sleep(wait)
 
     async def _connect(self) -> ClientConnection:
         options = self._options
@@ -107,6 +151,18 @@ class Connection:
                 self._on_frame(await socket.recv(decode=False))
         except ConnectionClosed as closed:
             return _named(closed)
+
+
+def _refused(response: Response) -> Ending:
+    """A handshake that was answered with a status ("HTTP Return Codes", ``Retry-After``)."""
+    status = response.status_code
+    wait = response.headers.get("Retry-After", "")
+    retry_after = float(wait) if wait.isdecimal() else None
+    if status not in _STAY_AWAY:
+        retry_after = None
+    elif retry_after is None:
+        retry_after = _STAY_AWAY_SECONDS
+    return Ending(None, f"the handshake was answered HTTP {status}", status, retry_after)
 
 
 def _named(closed: ConnectionClosed) -> Ending:

@@ -2,18 +2,39 @@
 
 The only move is *replace*: a connection that is to go keeps delivering until a successor has
 delivered every stream; then it drains across the close that is near, and is closed when the candles
-of that close are on disk. A planned restart, a stall, the 24 h limit and a shutdown notice are all
-that one move, with a reason. A connection that ends by itself is replaced too, only without overlap.
+of that close are on disk. A planned restart, a stall, missed closes, the 24 h limit and a shutdown
+notice are all that one move, with a reason. A connection that ends by itself is replaced too, only
+without overlap.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from kline_ops import events
-from kline_ops.events import Event
+from kline_ops.feed.endpoints import Endpoints
+from kline_ops.feed.happenings import (
+    Action,
+    Ask,
+    Close,
+    Delivered,
+    Ended,
+    Happening,
+    Missed,
+    Open,
+    Opened,
+    Replace,
+    Resubscribe,
+    Settled,
+    Tell,
+    Tick,
+    Witnessed,
+)
+from kline_ops.feed.link import Link
+from kline_ops.feed.silence import Silence
 from kline_ops.feed.states import EFFORT, Effort, Outcome, State, Turn, turn
+from kline_ops.market import timestamp
 from kline_ops.resilience import Backoff
 
 #: The exchange cuts a connection after 24 h ("General information", WebSocket Streams).
@@ -22,10 +43,13 @@ _MAX_AGE = 23.5 * 3600
 _LASTING = 10.0
 #: A close this near (s) is waited for with both connections; a farther one is the successor's alone.
 _NEAR = 15.0
-
 STALLED = "stalled"
+MISSED = "missed closes"
 AGED = "24 h limit"
 SHUTDOWN = "server shutdown"
+BETTER = "a better address"
+#: Reasons to close the old connection as soon as there is another: it brings nothing anyway.
+_USELESS = frozenset({STALLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,107 +61,6 @@ class Timing:
     linger: float = 5.0
 
 
-# What happens. Times in ``_ms`` are the exchange's.
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A handshake succeeded."""
-
-    link: int
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """A stream brought a usable message through this connection."""
-
-    link: int
-    stream: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A connection is over; ``code`` is None where there was no handshake."""
-
-    link: int
-    code: int | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Replace:
-    """Let a successor take over, for this reason: from one connection, or (None) from all."""
-
-    why: str
-    link: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """Every candle that closes before this moment is on disk, or not to be had."""
-
-    before_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """Time has passed."""
-
-
-Happening = Opened | Delivered | Ended | Replace | Settled | Tick
-
-
-# What to do.
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """Open a connection under this number."""
-
-    link: int
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Close a connection; its end will be reported as :class:`Ended`."""
-
-    link: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """Emit an event."""
-
-    event: Event
-
-
-Action = Open | Close | Tell
-
-
-@dataclass(slots=True)
-class Link:
-    """One connection, as the plan sees it. Times are monotonic seconds."""
-
-    number: int
-    began: float
-    state: State = State.CONNECTING
-    opened_at: float | None = None
-    live_at: float | None = None
-    #: When silent streams no longer hold up the proof; None once that was looked at.
-    proof_at: float | None = None
-    heard_at: float = 0.0
-    heard: dict[str, float] = field(default_factory=dict)
-    #: It has been live for a while: that is counted once, not again with every second it lives.
-    lasted: bool = False
-    #: Why a successor is to take over; None while nobody wants that.
-    why: str | None = None
-    #: DRAINING: closed when everything that closes up to here is settled, or at the deadline.
-    across_ms: int = 0
-    deadline: float = 0.0
-    successor: int = 0
-    closing: bool = False
-
-
 class Plan:
     """The rules of a feed with ``want`` connections. Not for sharing between feeds."""
 
@@ -146,7 +69,7 @@ class Plan:
         streams: Iterable[str],
         near_close: Callable[[int, float], int],
         *,
-        endpoint: str,
+        endpoints: Endpoints,
         backoff: Backoff,
         timing: Timing,
         draw: Callable[[], float],
@@ -155,11 +78,12 @@ class Plan:
         self._streams = frozenset(streams)
         #: (now in ms, near in s) → the close to stay for: the next one if near, else the last one.
         self._near_close = near_close
-        self._endpoint = endpoint
+        self._endpoints = endpoints
         self._backoff = backoff
         self._timing = timing
         self._draw = draw
         self._want = want
+        self._silence = Silence(timing.stall, timing.proof)
         self._settled_before_ms = 0
         self._numbers = 0
         self.links: dict[int, Link] = {}
@@ -173,14 +97,19 @@ class Plan:
         match happening:
             case Opened(number):
                 actions += self._opened(self.links[number], now)
-            case Delivered(number, stream):
-                actions += self._delivered(self.links[number], stream, now, now_ms)
+            case Delivered(number, stream, closed_ms):
+                actions += self._delivered(self.links[number], stream, closed_ms, now, now_ms)
             case Ended():
                 actions += self._ended(happening, now)
             case Replace(why, number):
                 actions += self._doom(why, number, now)
             case Settled(before_ms):
                 self._settled_before_ms = before_ms
+            case Missed(stream, open_ms, close_ms):
+                actions += self._missed(stream, open_ms, close_ms, now)
+            case Witnessed(stream, traded):
+                self._silence.answer(stream, traded, now)
+                actions += self._look(now, now_ms)
             case Tick():
                 actions += self._look(now, now_ms)
         return actions + self._let_go(now) + self._reach_out(now)
@@ -193,27 +122,31 @@ class Plan:
             if not link.closing
             for time in self._deadlines(link)
         ]
+        times.append(self._silence.next_at(self.links.values(), self._streams))
         if self._lacking() > 0:
             times.append(self.retry_at)
-        return min(times, default=float("inf"))
+        elif self._may_probe():
+            times.append(self._endpoints.better_at(self._in_use(), self._want))
+        return min(times)
 
     def _deadlines(self, link: Link) -> list[float]:
-        """When time alone brings something about for this connection."""
-        stall = self._timing.stall
+        """When time alone brings something about for this connection, but for silence."""
         if link.state is State.DRAINING:
             return [link.deadline] if self._is_served() else []
-        if link.state is State.OPEN and link.opened_at is not None:
-            proof = [link.proof_at] if link.heard and link.proof_at is not None else []
-            return [link.opened_at + stall, *proof]
+        if link.state is State.OPEN:
+            return [link.proof_at] if link.heard and link.proof_at is not None else []
         if link.state is State.LIVE and link.live_at is not None:
             lasting = [] if link.lasted else [link.live_at + _LASTING]
-            staying = [link.heard_at + stall, link.began + _MAX_AGE] if link.why is None else []
-            return lasting + staying
+            return [*lasting, link.began + _MAX_AGE] if link.why is None else lasting
         return []
 
     def live(self) -> list[Link]:
         """The connections that deliver."""
         return [x for x in self.links.values() if x.state in {State.LIVE, State.DRAINING}]
+
+    def excused_at(self) -> float | None:
+        """When REST said last that the market is quiet (monotonic seconds)."""
+        return self._silence.excused_at()
 
     # -- one method a happening -------------------------------------------------------------------
 
@@ -221,10 +154,12 @@ class Plan:
         link.state = turn(link.state, Turn.OPENED)
         link.opened_at = link.heard_at = now
         link.proof_at = now + self._timing.proof
-        return [Tell(events.Connected(connection=link.number, endpoint=self._endpoint))]
+        return [Tell(events.Connected(connection=link.number, endpoint=link.endpoint))]
 
-    def _delivered(self, link: Link, stream: str, now: float, now_ms: int) -> list[Action]:
-        link.heard_at = link.heard[stream] = now
+    def _delivered(
+        self, link: Link, stream: str, closed_ms: int | None, now: float, now_ms: int
+    ) -> list[Action]:
+        link.hear(stream, now, closed_ms)
         if link.state is State.OPEN and not link.closing and self._proved(link, now):
             return self._went_live(link, now, now_ms)
         return []
@@ -242,17 +177,29 @@ class Plan:
 
     def _went_live(self, link: Link, now: float, now_ms: int) -> list[Action]:
         link.state = turn(link.state, Turn.PROVED)
-        link.live_at = now
+        link.live_at, link.live_ms = now, now_ms
         seconds = round(now - link.began, 3)
-        told = events.Live(connection=link.number, endpoint=self._endpoint, seconds=seconds)
+        told = events.Live(connection=link.number, endpoint=link.endpoint, seconds=seconds)
         across_ms = self._near_close(now_ms, _NEAR)
         ahead = max(0.0, (across_ms - now_ms) / 1000.0)
+        if link.probe:
+            self._make_room(link)
         for old in self._replaceable(link):
             old.state = turn(old.state, Turn.REPLACED)
             old.successor = link.number
             old.across_ms = across_ms
             old.deadline = now + ahead + self._timing.linger
-        return [Tell(told)]
+        return [Tell(told), *map(Tell, self._endpoints.went_live(link.endpoint, now))]
+
+    def _make_room(self, probe: Link) -> None:
+        """A better address delivers: one of those that serve from elsewhere may go."""
+        probe.probe = False
+        serving = [x for x in self.links.values() if x is not probe and x.why is None]
+        surplus = [x for x in serving if x.state in {State.OPEN, State.LIVE} and not x.probe]
+        if len(surplus) >= self._want:
+            # The one at the worst place: an address of the second row, or one that is in use twice.
+            stays = self._endpoints.stays
+            min(surplus, key=lambda x: stays(x.endpoint, self._want)).why = BETTER
 
     def _replaceable(self, successor: Link) -> list[Link]:
         """What may go now: one for one, and all that are to go once there are enough others."""
@@ -269,83 +216,139 @@ class Plan:
         if was is State.DRAINING and (link.closing or self._is_served()):
             successor = self.links.get(link.successor)
             since = now if successor is None or successor.live_at is None else successor.live_at
-            told: Event = events.Replaced(
+            replaced = events.Replaced(
                 old=link.number,
                 new=link.successor,
                 why=link.why or "",
                 overlap=round(now - since, 3),
             )
-            return [Tell(told)]
+            return [Tell(replaced)]
+        if link.closing:
+            ended = replace(ended, reason="connected, but no data came")
         told = events.Disconnected(
             connection=link.number,
-            endpoint=self._endpoint,
+            endpoint=link.endpoint,
             code=ended.code,
             reason=ended.reason,
             seconds=None if link.opened_at is None else round(now - link.opened_at, 3),
         )
-        return [Tell(told), *self._count_attempt(link, ended.reason, now)]
+        return [Tell(told), *self._count_attempt(link, ended, now)]
 
-    def _count_attempt(self, link: Link, reason: str, now: float) -> list[Action]:
-        self._note_lasting(link, now)
-        if link.lasted:
-            # It worked: the next attempt may be at once, unless others are failing already.
-            if self.effort is Effort.STEADY:
-                self.retry_at = now
-            return []
-        return self._count_failure(reason, now)
+    def _count_attempt(self, link: Link, ended: Ended, now: float) -> list[Action]:
+        actions = self._note_lasting(link, now)
+        if link.probe:
+            # Beside those that serve: it says something of its address, and nothing of the effort.
+            failed = self._endpoints.failed(link.endpoint, now, ended.reason, lasting=ended.lasting)
+            return [*actions, *map(Tell, failed)]
+        if not link.lasted:
+            return actions + self._count_failure(link, ended.reason, now, lasting=ended.lasting)
+        # It worked: the next attempt may be at once, unless others are failing already.
+        if self.effort is Effort.STEADY:
+            self.retry_at = now
+        return actions
 
-    def _count_failure(self, reason: str, now: float) -> list[Action]:
-        self.effort = EFFORT[self.effort, Outcome.FAILED]
+    def _count_failure(
+        self, link: Link, reason: str, now: float, *, lasting: bool = False
+    ) -> list[Action]:
+        told = self._endpoints.failed(link.endpoint, now, reason, lasting=lasting)
+        exhausted = self._endpoints.all_open(now)
+        self.effort = EFFORT[self.effort, Outcome.EXHAUSTED if exhausted else Outcome.FAILED]
         self.failures += 1
         self.retry_at = now + self._backoff.wait(self.failures, self._draw)
         if self.failures == self._backoff.max_attempts:
-            return [Tell(events.AttemptsExhausted(attempts=self.failures, reason=reason))]
-        return []
+            told.append(events.AttemptsExhausted(attempts=self.failures, reason=reason))
+        return [*map(Tell, told)]
 
-    def _note_lasting(self, link: Link, now: float) -> None:
+    def _note_lasting(self, link: Link, now: float) -> list[Action]:
         if link.lasted or link.live_at is None or now - link.live_at < _LASTING:
-            return
+            return []
         link.lasted = True
         self.effort = EFFORT[self.effort, Outcome.LASTED]
         self.failures = 0
+        return [*map(Tell, self._endpoints.lasted(link.endpoint, now))]
 
     def _doom(self, why: str, number: int | None, now: float) -> list[Action]:
         actions: list[Action] = []
         for link in self.links.values():
             meant = number is None or link.number == number
             if meant and link.why is None and link.state in {State.OPEN, State.LIVE}:
-                link.why = why
-                self._note_lasting(link, now)
-                ours = why == events.PLANNED and link.state is State.LIVE
-                if not link.lasted and not ours:
-                    # To go before it has worked for a while is one more attempt that failed.
-                    actions += self._count_failure(why, now)
+                actions += self._let_replace(link, why, now)
+        return actions
+
+    def _let_replace(self, link: Link, why: str, now: float) -> list[Action]:
+        link.why = why
+        link.probe = False
+        actions = self._note_lasting(link, now)
+        ours = why == events.PLANNED and link.state is State.LIVE
+        if not link.lasted and not ours:
+            # To go before it has worked for a while is one more attempt that failed.
+            actions += self._count_failure(link, why, now)
+        return actions
+
+    def _missed(self, stream: str, open_ms: int, close_ms: int, now: float) -> list[Action]:
+        """A close that did not come: the stream is subscribed anew; the next time, replaced."""
+        actions: list[Action] = []
+        for link in self.links.values():
+            if not link.missed(stream, open_ms, close_ms):
+                continue
+            strikes = link.strike(stream)
+            told = events.CloseMissed(
+                connection=link.number,
+                stream=stream,
+                open_time=timestamp.to_text(open_ms),
+                strikes=strikes,
+            )
+            actions.append(Tell(told))
+            if strikes == 1:
+                actions.append(Resubscribe(link.number, stream))
+            else:
+                actions += self._let_replace(link, MISSED, now)
         return actions
 
     def _look(self, now: float, now_ms: int) -> list[Action]:
         """What time alone brings about."""
         actions: list[Action] = []
         for link in list(self.links.values()):
-            if link.state is State.OPEN and link.opened_at is not None and not link.closing:
+            if link.state is State.OPEN and not link.closing:
                 if link.proof_at is not None and now >= link.proof_at:
                     link.proof_at = None
                 if self._proved(link, now):
                     actions += self._went_live(link, now, now_ms)
-                elif now - link.opened_at >= self._timing.stall:
-                    actions += self._stalled(link, now)
-                    actions += self._close(link)
-            elif link.state is State.LIVE and link.live_at is not None:
-                self._note_lasting(link, now)
-                if link.why is None and now - link.heard_at >= self._timing.stall:
-                    link.why = STALLED
-                    actions += self._stalled(link, now)
+            elif link.state is State.LIVE:
+                actions += self._note_lasting(link, now)
                 if link.why is None and now - link.began >= _MAX_AGE:
                     link.why = AGED
+        links = self.links.values()
+        actions += map(Ask, self._silence.to_ask(links, self._streams, now))
+        for link in list(links):
+            if link.is_watched:
+                actions += self._judge(link, now)
+        return actions
+
+    def _judge(self, link: Link, now: float) -> list[Action]:
+        """What a silent connection, or a silent stream of it, brings upon itself."""
+        dead = self._silence.dead(link, self._streams, now)
+        if self._silence.is_mute(link, self._streams, now) or (dead and not link.heard):
+            return self._stalled(link, now)
+        quiet_for = min(now - link.heard.get(stream, link.heard_at) for stream in self._streams)
+        if dead and quiet_for >= self._timing.stall / 2:
+            return self._stalled(link, now)
+        actions: list[Action] = []
+        for stream in dead:
+            self._silence.forgive(stream, now)
+            if link.strike(stream) > 1:
+                return actions + self._stalled(link, now)
+            seconds = round(now - link.heard.get(stream, link.opened_at or now), 3)
+            told = events.StreamSilent(connection=link.number, stream=stream, seconds=seconds)
+            actions += [Tell(told), Resubscribe(link.number, stream)]
         return actions
 
     def _stalled(self, link: Link, now: float) -> list[Action]:
         seconds = round(now - link.heard_at, 3)
-        return [Tell(events.Stalled(connection=link.number, seconds=seconds))]
+        told = Tell(events.Stalled(connection=link.number, seconds=seconds))
+        if link.state is State.OPEN:
+            return [told, *self._close(link)]
+        return [told, *self._let_replace(link, STALLED, now)]
 
     # -- what follows from where things stand -----------------------------------------------------
 
@@ -357,7 +360,7 @@ class Plan:
         for link in self.links.values():
             if link.state is State.DRAINING and not link.closing:
                 settled = link.across_ms < self._settled_before_ms
-                if settled or now >= link.deadline or link.why == STALLED:
+                if settled or now >= link.deadline or link.why in _USELESS:
                     actions += self._close(link)
         return actions
 
@@ -368,18 +371,37 @@ class Plan:
         link.closing = True
         return [Close(link.number)]
 
-    def _lacking(self) -> int:
-        staying = [
+    def _staying(self) -> list[Link]:
+        return [
             link
             for link in self.links.values()
-            if link.why is None and link.state is not State.DRAINING
+            if link.why is None and link.state is not State.DRAINING and not link.probe
         ]
-        return self._want - len(staying)
+
+    def _lacking(self) -> int:
+        return self._want - len(self._staying())
+
+    def _in_use(self) -> set[str]:
+        return {link.endpoint for link in self._staying()}
+
+    def _may_probe(self) -> bool:
+        """Only beside connections that serve, and one probe at a time."""
+        staying = self._staying()
+        quiet = all(link.state is State.LIVE and link.lasted for link in staying)
+        return quiet and not any(link.probe for link in self.links.values())
 
     def _reach_out(self, now: float) -> list[Action]:
         actions: list[Action] = []
         while self._lacking() > 0 and now >= self.retry_at:
-            self._numbers += 1
-            self.links[self._numbers] = Link(self._numbers, began=now)
-            actions.append(Open(self._numbers))
+            actions.append(self._open(now, self._endpoints.choose(now, self._in_use())))
+        if self._lacking() <= 0 and self._may_probe():
+            better = self._endpoints.better(now, self._in_use(), self._want)
+            if better is not None:
+                self._endpoints.began(better, now)
+                actions.append(self._open(now, better, probe=True))
         return actions
+
+    def _open(self, now: float, endpoint: str, *, probe: bool = False) -> Open:
+        self._numbers += 1
+        self.links[self._numbers] = Link(self._numbers, now, endpoint, probe=probe)
+        return Open(self._numbers)

@@ -2,8 +2,9 @@
 
 A connection is ``CONNECTING → OPEN → LIVE → DRAINING → CLOSED``. OPEN is a handshake and proves
 nothing; LIVE is data on every stream; DRAINING still delivers, while its successor is LIVE already.
-A feed's effort is STEADY, or BACKOFF after attempts that brought no data. Only data that lasted for a
-while leads back to STEADY: a handshake does not.
+A feed's effort is STEADY, BACKOFF after attempts that brought no data, or BREAKER_OPEN while no
+address of the exchange is left that is worth an attempt; it is tried all the same. Only data that
+lasted for a while leads back to STEADY: a handshake does not.
 
 All that changes a state is here. An event that can not happen raises and changes nothing.
 """
@@ -37,12 +38,14 @@ class Effort(enum.Enum):
 
     STEADY = "steady"
     BACKOFF = "backoff"
+    BREAKER_OPEN = "breaker open"
 
 
 class Outcome(enum.Enum):
     """What an attempt came to."""
 
     FAILED = "it ended without data, or too soon after"
+    EXHAUSTED = "the same, and it opened the last breaker"
     LASTED = "it has been live for a while"
 
 
@@ -64,9 +67,15 @@ CONNECTION = {
 
 EFFORT = {
     (Effort.STEADY, Outcome.FAILED): Effort.BACKOFF,
+    (Effort.STEADY, Outcome.EXHAUSTED): Effort.BREAKER_OPEN,
     (Effort.STEADY, Outcome.LASTED): Effort.STEADY,
     (Effort.BACKOFF, Outcome.FAILED): Effort.BACKOFF,
+    (Effort.BACKOFF, Outcome.EXHAUSTED): Effort.BREAKER_OPEN,
     (Effort.BACKOFF, Outcome.LASTED): Effort.STEADY,
+    # A breaker has cooled down: there is an address again that is worth it.
+    (Effort.BREAKER_OPEN, Outcome.FAILED): Effort.BACKOFF,
+    (Effort.BREAKER_OPEN, Outcome.EXHAUSTED): Effort.BREAKER_OPEN,
+    (Effort.BREAKER_OPEN, Outcome.LASTED): Effort.STEADY,
 }
 
 

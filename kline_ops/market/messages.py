@@ -104,6 +104,11 @@ def decode(frame: bytes | str) -> Message:
     raise FrameRejected(f"unasked event {inner.e[:40]!r}" if inner.e else "no event in it")
 
 
+def control(method: str, streams: list[str], request_id: int) -> str:
+    """A control message ("Live Subscribing/Unsubscribing to streams")."""
+    return msgspec.json.encode({"method": method, "params": streams, "id": request_id}).decode()
+
+
 def check(kline: Kline, interval: Interval) -> None:
     """Raise where a kline is impossible: its numbers, or a time off its interval's grid.
 

@@ -36,6 +36,26 @@ def describe(event: Event) -> tuple[int, str]:  # noqa: C901, PLR0911, PLR0912 -
             return INFO, f"connection {e.new} replaced {e.old} ({e.why}), overlap {e.overlap:.2f} s"
         case events.Stalled() as e:
             return WARNING, f"connection {e.connection}: silent for {e.seconds:.0f} s"
+        case events.CloseMissed() as e:
+            then = "subscribing anew" if e.strikes == 1 else "replacing it"
+            return (
+                WARNING,
+                f"connection {e.connection}: no close of {e.open_time} ({e.stream}); {then}",
+            )
+        case events.StreamSilent() as e:
+            silent = f"{e.stream} silent for {e.seconds:.0f} s though it trades"
+            return WARNING, f"connection {e.connection}: {silent}; subscribing anew"
+        case events.EndpointChanged() as e:
+            return WARNING, f"data comes from {e.new} now, not from {e.old}"
+        case events.BreakerOpened() as e:
+            return WARNING, f"{e.endpoint}: {e.failures} attempts without data: {e.reason}"
+        case events.BreakerClosed() as e:
+            return INFO, f"{e.endpoint}: data for a while again"
+        case events.ConnectDelayed() as e:
+            return (
+                WARNING,
+                f"{e.endpoint}: the next attempt waits {e.seconds:.0f} s (attempt budget)",
+            )
         case events.ShutdownNotice() as e:
             return WARNING, f"connection {e.connection}: the exchange announces a shutdown"
         case events.HoleFound() as e:
@@ -54,6 +74,8 @@ def describe(event: Event) -> tuple[int, str]:  # noqa: C901, PLR0911, PLR0912 -
             return WARNING, f"candle file repaired: {e.what} ({e.saved_to})"
         case events.DiskFull() as e:
             return ERROR, f"{e.reason}; {e.waiting} candle(s) wait in memory"
+        case events.BacklogFull() as e:
+            return ERROR, f"{e.waiting} candles wait for the disk; more are left to REST"
         case events.DiskRecovered() as e:
             return INFO, f"the disk is back after {e.seconds:.0f} s: {e.written} candle(s) written"
         case events.Recorded() as e:

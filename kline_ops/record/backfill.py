@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from kline_ops.budget import Budget
 from kline_ops.causes import root_cause
 from kline_ops.errors import VenueError
 from kline_ops.market import rest
@@ -35,9 +36,12 @@ _INVALID_SYMBOL = -1121
 class Backfill:
     """Asks one REST host. Every call answers or raises VenueError; none blocks the event loop."""
 
-    def __init__(self, base_url: str, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, base_url: str, tls: ssl.SSLContext | None, budget: Budget | None = None
+    ) -> None:
         self.base_url = base_url.rstrip("/")
         self._tls = tls
+        self._budget = budget
         self._session: requests.Session | None = None
         self._worker = Worker("rest")
 

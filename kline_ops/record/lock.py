@@ -59,7 +59,7 @@ class FileLock:
         Raises:
             JournalError: somebody else has it by now.
         """
-        if self._fd is not None and not _is_at(self._fd, self.path):
+        if self._fd is None or not _is_at(self._fd, self.path):
             self.release()
             self.acquire(owner)
 

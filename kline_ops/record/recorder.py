@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 from kline_ops import events
 from kline_ops.causes import in_one_line
 from kline_ops.clock import Clock
-from kline_ops.errors import JournalError
+from kline_ops.errors import JournalError, VenueError
 from kline_ops.events import Bus, Event
 from kline_ops.market import timestamp
 from kline_ops.market.candle import Candle
@@ -30,6 +30,7 @@ from kline_ops.record.filler import Filler
 from kline_ops.record.journal import Journal
 from kline_ops.record.sequence import Sequence, Verdict
 from kline_ops.record.span import Span, without
+from kline_ops.record.witness import Witness
 from kline_ops.worker import Worker
 
 T = TypeVar("T")
@@ -77,6 +78,8 @@ class RecordOptions:
 
     grace: float = 2.0
     since_ms: int | None = None
+    #: How many candles may wait in memory for a disk that fails (about 300 bytes each).
+    max_waiting: int = 100_000
 
 
 class Recorder:
@@ -96,8 +99,13 @@ class Recorder:
         self.stream = stream
         self.interval = stream.interval
         self._journal = journal
+        self._backfill = backfill
         #: False where there is no REST address to ask.
         self.has_backfill = backfill is not None
+        self._witness = Witness()
+        self._looks: set[asyncio.Task[None]] = set()
+        self._max_waiting = options.max_waiting
+        self._overflowed = False
         self._bus = bus
         self._clock = clock
         self._server_time = server_time
@@ -118,6 +126,8 @@ class Recorder:
         self.tasks: list[asyncio.Task[None]] = []
         #: Called after each write with what :meth:`settled_before` says then.
         self.on_settled: Callable[[int], None] = lambda _before: None
+        #: Called with the open time of a traded candle that no stream had brought in time.
+        self.on_missed: Callable[[int], None] = lambda _open_ms: None
 
     async def start(self) -> None:
         """Open the candle file (its lock is held already) and begin.
@@ -173,11 +183,32 @@ class Recorder:
         ahead = candle.open_ms > self._server_time.now_ms(now) + self.interval.typical_ms
         if ahead or not self._server_time.heard:
             raise FrameRejected("opens in the future" if ahead else "its time is far from ours")
+        self._witness.hear(candle)
         if self._sequence.next_ms is None:
             self._sequence.begin(candle.open_ms)
             self._filler.wake()
         if kline.closed:
             self._take(candle, STREAM)
+
+    def look_at_market(self, answer: Callable[[bool | None], None]) -> None:
+        """Ask REST whether the market has traded since the stream was heard; None: nobody can tell."""
+        task = asyncio.create_task(self._look_at_market(answer), name="look")
+        self._looks.add(task)
+        task.add_done_callback(self._looks.discard)
+
+    async def _look_at_market(self, answer: Callable[[bool | None], None]) -> None:
+        traded = None
+        if self._backfill is not None:
+            forming = self.interval.floor(self._now_ms())
+            known = self._witness.known
+            # Two candles are enough: whatever traded before them was missed, and is asked for anyway.
+            since = forming if known is None else max(known[0], self.interval.shift(forming, -1))
+            span = Span(min(since, forming), self.interval.after(forming))
+            try:
+                traded = self._witness.judge(await self._backfill.candles(self.stream, span))
+            except VenueError as error:
+                _log.debug("REST is no witness: %s", error)
+        answer(traded)
 
     def settled_before(self) -> int:
         """Every candle that closes before this moment is on disk, or not to be had at REST."""
@@ -192,7 +223,7 @@ class Recorder:
         sequence, now_ms = self._sequence, self._now_ms()
         overdue_end = self.interval.floor(now_ms - self._grace_ms)
         late = sum(1 for item in self._pending if item.candle.open_ms < overdue_end)
-        pursued = self._slots(self.due())
+        pursued = self._slots(sequence.due(now_ms, self._grace_ms))
         next_ms, last, overdue_ms = sequence.next_ms, None, 0
         if next_ms is not None:
             overdue_ms = now_ms - self._grace_ms - self.interval.after(next_ms)
@@ -224,9 +255,10 @@ class Recorder:
 
         Returns how many candles could not be written; REST has them at the next start.
         """
-        for task in self.tasks:
+        tasks = [*self.tasks, *self._looks]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._filler.close()
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT):
@@ -243,6 +275,8 @@ class Recorder:
         return len(self._pending)
 
     def _take(self, candle: Candle, source: str) -> None:
+        if self._is_full():
+            return  # it stays missing: REST is asked for it once there is room
         answer = self._sequence.offer(candle)
         if answer.hole is not None:
             self.tell_hole(answer.hole)
@@ -255,10 +289,20 @@ class Recorder:
                 )
             )
         if answer.verdict in {Verdict.NEW, Verdict.FILL}:
+            if source == REST and candle.trades:
+                self.on_missed(candle.open_ms)
             self._pending.append(_Pending(candle, source))
             self._work.set()
             if answer.hole is not None:
                 self._filler.wake()
+
+    def _is_full(self) -> bool:
+        """Is there no room for another candle, as the disk takes none? Told once."""
+        full = len(self._pending) >= self._max_waiting
+        if full and not self._overflowed:
+            self._bus.emit(events.BacklogFull(waiting=len(self._pending)))
+        self._overflowed = full
+        return full
 
     async def _write_loop(self) -> None:
         failed_at: float | None = None
@@ -291,6 +335,8 @@ class Recorder:
         finally:
             self._writing_since = None
         del self._pending[: len(batch)]
+        if self._overflowed:
+            self._filler.wake()
         self._tell_repair()
         if self._journal.reread is not None:
             self._begin_anew(self._journal.reread, batch)
@@ -333,7 +379,9 @@ class Recorder:
         self._bus.emit(self._about(events.HoleConfirmed, span))
 
     def due(self) -> list[Span]:
-        """What is missing now, oldest first."""
+        """What is missing now, oldest first; nothing while there is no room for it."""
+        if self._is_full():
+            return []
         return self._sequence.due(self._now_ms(), self._grace_ms)
 
     def _now_ms(self) -> int:

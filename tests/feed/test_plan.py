@@ -12,24 +12,22 @@ from hypothesis import strategies as st
 
 from kline_ops import events
 from kline_ops.events import Event
-from kline_ops.feed import plan as rules
-from kline_ops.feed.plan import (
-    AGED,
-    SHUTDOWN,
-    STALLED,
+from kline_ops.feed import happenings as rules
+from kline_ops.feed.endpoints import Endpoints
+from kline_ops.feed.happenings import (
+    Ask,
     Close,
     Delivered,
     Ended,
     Happening,
     Open,
     Opened,
-    Plan,
     Replace,
     Settled,
     Tell,
     Tick,
-    Timing,
 )
+from kline_ops.feed.plan import AGED, SHUTDOWN, STALLED, Plan, Timing
 from kline_ops.feed.states import Effort, State
 from kline_ops.market.interval import parse
 from kline_ops.resilience import Backoff
@@ -62,7 +60,7 @@ class Stage:
         self.plan = Plan(
             streams,
             near_close,
-            endpoint="ws://x",
+            endpoints=Endpoints(["ws://x"]),
             backoff=Backoff(max_attempts=max_attempts),
             timing=Timing(),
             draw=draw,
@@ -72,6 +70,7 @@ class Stage:
         self.opens: list[tuple[float, int]] = []
         self.closes: list[tuple[float, int]] = []
         self.told: list[tuple[float, Event]] = []
+        self.asks: list[str] = []
 
     def happen(self, happening: Happening, now: float | None = None) -> list[rules.Action]:
         self.now = self.now if now is None else now
@@ -82,6 +81,8 @@ class Stage:
                     self.opens.append((self.now, number))
                 case Close(number):
                     self.closes.append((self.now, number))
+                case Ask(stream):
+                    self.asks.append(stream)
                 case Tell(event):
                     self.told.append((self.now, event))
         return actions

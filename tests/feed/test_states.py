@@ -59,5 +59,10 @@ def test_every_connection_that_is_not_over_can_end() -> None:
 
 def test_only_data_that_lasted_leads_back_to_steady() -> None:
     assert set(EFFORT) == set(itertools.product(Effort, Outcome))
-    for (_, outcome), after in EFFORT.items():
-        assert after is (Effort.STEADY if outcome is Outcome.LASTED else Effort.BACKOFF)
+    after = {
+        Outcome.LASTED: Effort.STEADY,
+        Outcome.FAILED: Effort.BACKOFF,
+        Outcome.EXHAUSTED: Effort.BREAKER_OPEN,
+    }
+    for (_, outcome), effort in EFFORT.items():
+        assert effort is after[outcome]
