@@ -130,7 +130,10 @@ class Plan:
         return min(times)
 
     def _deadlines(self, link: Link) -> list[float]:
-        """When time alone brings something about for this connection, but for silence."""
+        """When time alone brings something about for this connection, but for silence.
+
+        Each is looked at by the same sum: a difference rounds otherwise, and would wake up without end.
+        """
         if link.state is State.DRAINING:
             return [link.deadline] if self._is_served() else []
         if link.state is State.OPEN:
@@ -170,7 +173,7 @@ class Plan:
         if not silent:
             return True
         since = link.opened_at or now
-        if not link.heard or now - since < self._timing.proof:
+        if not link.heard or now < since + self._timing.proof:
             return False
         others = [other for other in self.links.values() if other is not link]
         return not any(other.heard.get(name, 0.0) >= since for other in others for name in silent)
@@ -260,7 +263,7 @@ class Plan:
         return [*map(Tell, told)]
 
     def _note_lasting(self, link: Link, now: float) -> list[Action]:
-        if link.lasted or link.live_at is None or now - link.live_at < _LASTING:
+        if link.lasted or link.live_at is None or now < link.live_at + _LASTING:
             return []
         link.lasted = True
         self.effort = EFFORT[self.effort, Outcome.LASTED]
@@ -316,7 +319,7 @@ class Plan:
                     actions += self._went_live(link, now, now_ms)
             elif link.state is State.LIVE:
                 actions += self._note_lasting(link, now)
-                if link.why is None and now - link.began >= _MAX_AGE:
+                if link.why is None and now >= link.began + _MAX_AGE:
                     link.why = AGED
         links = self.links.values()
         actions += map(Ask, self._silence.to_ask(links, self._streams, now))
@@ -330,8 +333,7 @@ class Plan:
         dead = self._silence.dead(link, self._streams, now)
         if self._silence.is_mute(link, self._streams, now) or (dead and not link.heard):
             return self._stalled(link, now)
-        quiet_for = min(now - link.heard.get(stream, link.heard_at) for stream in self._streams)
-        if dead and quiet_for >= self._timing.stall / 2:
+        if dead and now >= max(link.heard.values()) + self._timing.stall / 2:
             return self._stalled(link, now)
         actions: list[Action] = []
         for stream in dead:

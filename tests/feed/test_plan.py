@@ -639,3 +639,22 @@ def test_whatever_happens_no_connection_that_serves_alone_is_closed_and_nothing_
                 assert live_now - {closed}
         assert len(stage.plan.links) >= want or stage.plan.retry_at > stage.now
         assert_no_spin(stage)
+
+
+@given(st.floats(0.0, 1e7), st.booleans())
+def test_a_deadline_is_over_at_the_moment_that_was_asked_for(start: float, proved: bool) -> None:
+    """A sum and a difference round differently; else it would wake up without end."""
+    stage = Stage(start=start)
+    stage.happen(Tick())
+    stage.happen(Opened(1))
+    if proved:
+        stage.happen(Delivered(1, A))
+    stage.wait(start + 62)
+    assert len(stage.of(events.Stalled)) == 1
+    stage.happen(Ended(1, 1006, ""))
+    stage.wait(stage.now + 5)
+    stage.go_live(2)
+    stage.wait(stage.now + 20)
+    stage.happen(Delivered(2, A), stage.plan.links[2].began + 23.5 * 3600 - 30)
+    stage.wait(stage.now + 40)
+    assert stage.plan.links[2].why == AGED
