@@ -18,6 +18,8 @@ _LEAP_MS = 2_000
 _LOCAL_MS = 3_600_000
 #: Seconds between two observations that witness for one another.
 _WITNESS_AFTER = 0.5
+#: A suspend is measured by a clock of whole seconds (the RTC): it may be too long by this much (ms).
+_SLEEP_ERROR_MS = 1_000
 
 
 class ServerTime:
@@ -25,7 +27,7 @@ class ServerTime:
 
     One wrong event time must not carry the estimate away: candles would count as closed while they are
     forming. A leap ahead needs a witness: this machine's clock, or a second observation that agrees. It
-    has one after a suspend, where the monotonic clock has stood still.
+    has one after a suspend, where the monotonic clock has stood still and nobody has said so yet.
     """
 
     def __init__(self, wall_ms: int, monotonic: float) -> None:
@@ -34,11 +36,34 @@ class ServerTime:
         self._previous: float | None = None
         self._window_end = monotonic + WINDOW_SECONDS
         self._candidate: tuple[float, float] | None = None
+        #: What was known at the last look at the clocks, and what was carried across a suspend.
+        self._at_look: float | None = None
+        self._carried: float | None = None
 
     @property
     def heard(self) -> bool:
         """True once the exchange itself has told a time."""
         return self._current is not None or self._previous is not None
+
+    @property
+    def heard_since_sleep(self) -> bool:
+        """False too while all that is known was carried across a suspend: up to a second late."""
+        return self._known() not in {None, self._carried}
+
+    def slept(self, seconds: float) -> None:
+        """Move what is known on by what the monotonic clock has missed since the last call.
+
+        Call it at each look at the clocks, with 0 where nothing was missed. Only what was known at the
+        look before is moved: what came since may have come after the suspend, and knows of it.
+        """
+        missed = seconds * 1000.0 - _SLEEP_ERROR_MS
+        if missed > 0:
+            self._local += missed
+            self._candidate = None
+            before = self._at_look
+            self._carried = self._known() if before is None else before + missed
+            self._current = _best(self._known(), self._carried)
+        self._at_look = self._known()
 
     def observe(self, exchange_ms: int, monotonic: float, wall_ms: int | None = None) -> None:
         """Take in an event time or server time that arrived at ``monotonic``."""
@@ -56,8 +81,7 @@ class ServerTime:
         return int((self._local if known is None else known) + monotonic * 1000.0)
 
     def _known(self) -> float | None:
-        known = [bound for bound in (self._current, self._previous) if bound is not None]
-        return max(known, default=None)
+        return _best(self._current, self._previous)
 
     def _is_near(self, bound: float) -> bool:
         known = self._known()
@@ -79,3 +103,7 @@ class ServerTime:
             self._previous = None if stale else self._current
             self._current = None
             self._window_end = monotonic + WINDOW_SECONDS
+
+
+def _best(*bounds: float | None) -> float | None:
+    return max((bound for bound in bounds if bound is not None), default=None)

@@ -33,6 +33,9 @@ class RealClock:
     def monotonic(self) -> float:
         return time.monotonic()
 
+    def asleep(self) -> float:
+        return 0.0
+
 
 class Reply(NamedTuple):
     status: int

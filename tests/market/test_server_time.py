@@ -102,3 +102,86 @@ def test_an_old_bound_serves_where_there_is_no_newer_one() -> None:
     time = ServerTime(WALL, 0.0)
     time.observe(WALL, 0.0)
     assert time.now_ms(7_200.0) == WALL + 7_200_000
+
+
+def test_what_is_known_is_moved_on_by_a_suspend_and_is_never_early() -> None:
+    """The kernel measures a suspend in whole seconds: it may say up to one too much."""
+    for true, told in ((90.0, 90.0), (90.0, 90.9), (90.0, 89.1)):
+        time = ServerTime(WALL, 0.0)
+        time.observe(WALL, 0.0)
+        time.slept(0.0)
+        time.slept(told)
+        assert WALL + (true - 2) * 1000 <= time.now_ms(0.0) <= WALL + true * 1000
+        assert not time.heard_since_sleep
+        # The next word sets it right, without a witness.
+        time.observe(WALL + 91_000, 1.0)
+        assert time.now_ms(1.0) == WALL + 91_000
+        assert time.heard
+        assert time.heard_since_sleep
+
+
+def test_what_came_after_the_suspend_is_not_moved_once_more() -> None:
+    """A frame may be read before the clocks are looked at; this machine's clock is its witness."""
+    time = ServerTime(WALL, 0.0)
+    time.observe(WALL, 0.0)
+    time.slept(0.0)
+    time.observe(WALL + 90_000, 0.0, WALL + 90_000)
+    time.slept(90.0)
+    assert time.now_ms(0.0) == WALL + 90_000
+    assert time.heard_since_sleep
+    time.slept(0.0)
+    assert time.now_ms(60.0) == WALL + 150_000
+
+
+def test_what_was_sent_before_the_suspend_and_is_read_after_it_proves_nothing() -> None:
+    time = ServerTime(WALL, 0.0)
+    time.observe(WALL, 0.0)
+    time.slept(0.0)
+    time.slept(90.0)
+    time.observe(WALL + 100, 0.1)
+    assert not time.heard_since_sleep
+    assert time.now_ms(0.1) == WALL + 89_100
+
+
+def test_a_claim_of_before_the_suspend_is_no_witness_after_it() -> None:
+    time = ServerTime(WALL, 0.0)
+    time.observe(WALL, 0.0)
+    time.observe(WALL + 600_000, 1.0)
+    time.slept(0.0)
+    time.slept(90.0)
+    time.observe(WALL + 601_000, 2.0)
+    assert time.now_ms(2.0) == WALL + 91_000
+
+
+def test_a_suspend_before_the_first_look_moves_nothing_but_the_local_clock() -> None:
+    time = ServerTime(WALL, 0.0)
+    time.slept(90.0)
+    assert time.now_ms(0.0) == WALL + 89_000
+    assert not time.heard
+    time.observe(WALL + 90_000, 0.0)
+    time.slept(90.0)
+    assert time.now_ms(0.0) == WALL + 90_000
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0.0, 0.99), st.sampled_from([0.0, 0.0, 1.5, 90.0, 3600.0]), st.booleans()
+        ),
+        max_size=40,
+    )
+)
+def test_it_is_never_early_whatever_was_slept_and_whenever_frames_are_read(
+    steps: list[tuple[float, float, bool]],
+) -> None:
+    """Each second: a suspend at some moment of it, a frame right after it or none, then a look."""
+    time, now, true = ServerTime(WALL, 0.0), 0.0, float(WALL)
+    time.observe(WALL, 0.0, WALL)
+    time.slept(0.0)
+    for part, slept, frame in steps:
+        now, true = now + part, true + (part + slept) * 1000
+        if frame:
+            time.observe(int(true), now, int(true))
+        now, true = now + 1.0 - part, true + (1.0 - part) * 1000
+        time.slept(slept)
+        assert true - 1_010 * (1 + sum(s > 0 for _, s, _ in steps)) <= time.now_ms(now) <= true + 1

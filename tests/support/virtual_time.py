@@ -62,11 +62,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualClock:
-    """A :class:`kline_ops.clock.Clock` on a virtual loop; the wall clock can be stepped."""
+    """A :class:`kline_ops.clock.Clock` on a virtual loop; it can be stepped, and suspended."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, start_ms: int) -> None:
         self._loop = loop
         self.start_ms = start_ms
+        self._asleep = 0.0
 
     def wall_ms(self) -> int:
         return self.start_ms + int(self._loop.time() * 1000)
@@ -74,9 +75,21 @@ class VirtualClock:
     def monotonic(self) -> float:
         return self._loop.time()
 
+    def asleep(self) -> float:
+        return self._asleep
+
     def jump(self, ms: int) -> None:
         """Step the wall clock; the monotonic one does not move."""
         self.start_ms += ms
+
+    def suspend(self, seconds: float) -> None:
+        """The machine was suspended: nothing ran, and the world went on."""
+        self._asleep += seconds
+        self.jump(int(seconds * 1000))
+
+    def apart(self, ms: int = 0) -> VirtualClock:
+        """The clock of another machine, so much ahead; it is stepped by itself."""
+        return VirtualClock(self._loop, self.start_ms + ms)
 
 
 def run_virtual(
