@@ -236,6 +236,24 @@ class DiskRecovered(Event, frozen=True, kw_only=True):
     seconds: float
 
 
+class Suspended(Event, frozen=True, kw_only=True):
+    """This machine was suspended, and the recorder with it."""
+
+    seconds: float
+
+
+class ClockStepped(Event, frozen=True, kw_only=True):
+    """This machine's wall clock was set: forward, or back (less than zero)."""
+
+    seconds: float
+
+
+class ClockSkewed(Event, frozen=True, kw_only=True):
+    """This machine's wall clock is ahead of the exchange's time, or behind (less than zero)."""
+
+    seconds: float
+
+
 class Recorded(Event, frozen=True, kw_only=True):
     """Candles are on disk, fsynced. Not in the event log: the candle file tells it."""
 

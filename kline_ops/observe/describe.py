@@ -78,6 +78,15 @@ def describe(event: Event) -> tuple[int, str]:  # noqa: C901, PLR0911, PLR0912 -
             return ERROR, f"{e.waiting} candles wait for the disk; more are left to REST"
         case events.DiskRecovered() as e:
             return INFO, f"the disk is back after {e.seconds:.0f} s: {e.written} candle(s) written"
+        case events.Suspended() as e:
+            return WARNING, f"this machine was suspended for {e.seconds:.0f} s; catching up"
+        case events.ClockStepped() as e:
+            where = "forward" if e.seconds > 0 else "back"
+            return WARNING, f"this machine's clock was set {where} by {abs(e.seconds):.1f} s"
+        case events.ClockSkewed() as e:
+            where = "ahead of" if e.seconds > 0 else "behind"
+            told = f"this machine's clock is {abs(e.seconds):.1f} s {where} the exchange's"
+            return WARNING, f"{told}; candles are not affected"
         case events.Recorded() as e:
             return DEBUG, f"recorded {_span(e.first, e.last, e.candles)} from {e.source}"
         case _:

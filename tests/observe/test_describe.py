@@ -1,0 +1,39 @@
+"""Each event as a line: clocks."""
+
+import logging
+
+import pytest
+
+from kline_ops import events
+from kline_ops.observe.describe import describe
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (
+            events.Suspended(seconds=90.004),
+            "this machine was suspended for 90 s; catching up",
+        ),
+        (
+            events.ClockStepped(seconds=3600.0),
+            "this machine's clock was set forward by 3600.0 s",
+        ),
+        (
+            events.ClockStepped(seconds=-1.26),
+            "this machine's clock was set back by 1.3 s",
+        ),
+        (
+            events.ClockSkewed(seconds=5.0),
+            "this machine's clock is 5.0 s ahead of the exchange's; candles are not affected",
+        ),
+        (
+            events.ClockSkewed(seconds=-5.0),
+            "this machine's clock is 5.0 s behind the exchange's; candles are not affected",
+        ),
+    ],
+)
+def test_what_happened_to_the_clocks_is_a_warning_in_plain_words(
+    event: events.Event, text: str
+) -> None:
+    assert describe(event) == (logging.WARNING, text)
