@@ -22,7 +22,7 @@ from pathlib import Path
 
 from kline_ops import events
 from kline_ops.budget import Budget, budget_path
-from kline_ops.clock import Clock
+from kline_ops.clock import Clock, read
 from kline_ops.config.settings import Rotation, Settings
 from kline_ops.config.venues import budget_key
 from kline_ops.errors import JournalError
@@ -39,11 +39,12 @@ from kline_ops.record.backfill import Backfill
 from kline_ops.record.journal import Journal
 from kline_ops.record.recorder import Recorder, RecordOptions
 from kline_ops.resilience import Backoff, TimeTrigger
+from kline_ops.watch.clocks import ClockWatch
 from kline_ops.watch.keeper import Standing, StateKeeper
 from kline_ops.watch.verdict import Facts
 from kline_ops.worker import Worker
 
-#: The planned restart looks at the time this often (s) at the latest: a stepped clock, a suspend.
+#: The clocks are looked at this often (s), by the planned restart at the latest: a step, a suspend.
 _LONGEST_SLEEP = 1.0
 #: Seconds that the last state and the last events may take at the end.
 _LAST_WORDS = 0.5
@@ -57,6 +58,8 @@ _WRITTEN_AT_ONCE = (
     events.BackfillFailed,
     events.DiskFull,
     events.DiskRecovered,
+    events.Suspended,
+    events.ClockStepped,
 )
 
 _log = logging.getLogger(__name__)
@@ -108,6 +111,7 @@ class Session:
         for listener in listeners:
             self._bus.listen(listener)
         self._server_time = ServerTime(clock.wall_ms(), clock.monotonic())
+        self._clock_watch = ClockWatch()
         self._tls: ssl.SSLContext | None = None
         self._next_state: dict[str, object] | None = None
         self._state_lock = threading.Lock()
@@ -145,6 +149,7 @@ class Session:
                 if await self._unless_stopped(asyncio.create_task(recorder.start(), name="open")):
                     self._announce()
                     feed.start()
+                    chores.add(asyncio.create_task(self._watch_clocks(), name="clocks"))
                     if self._settings.rotation is not None:
                         chores.add(asyncio.create_task(self._rotate(self._settings.rotation)))
                     await self._unless_stopped(*chores, *recorder.tasks)
@@ -273,6 +278,23 @@ class Session:
         self._bus.emit(events.RestartPlanned(boundary=at))
         self._feed.replace(events.PLANNED)
 
+    async def _watch_clocks(self) -> None:
+        """Tell of suspends, steps and skew. After a suspend, catch up and connect anew."""
+        while True:
+            wall_ms, now, asleep = read(self._clock)
+            heard = self._server_time.heard_since_sleep
+            exchange_ms = self._server_time.now_ms(now) if heard else None
+            told = self._clock_watch.look(wall_ms, now, asleep, exchange_ms)
+            slept = sum(event.seconds for event in told if isinstance(event, events.Suspended))
+            self._server_time.slept(slept)
+            for event in told:
+                self._bus.emit(event)
+            if slept:
+                self._recorder.wake()
+                # What was connected before is as good as dead, and may not know it for minutes.
+                self._feed.replace("suspended")
+            await asyncio.sleep(_LONGEST_SLEEP)
+
     async def _beat(self) -> None:
         """Write the state file every ``heartbeat.interval``."""
         while True:
@@ -335,6 +357,7 @@ class Session:
             owed=figures.owed,
             on_disk=figures.on_disk,
             missing=figures.missing,
+            clock_skew=self._clock_watch.skew,
         )
 
     def _next_restart_ms(self) -> int | None:

@@ -22,6 +22,8 @@ _COLOURS = {
     "DEAD": "red",
     "STOPPED": "white",
 }
+#: Seconds that a clock may be off without a word.
+_NOTABLE_SKEW = 1.0
 
 
 def status(
@@ -120,6 +122,7 @@ def _text(record: dict[str, Any]) -> str:
         ("next due", record["next_due"]),
         ("candles", counts),
         ("restarts", restarts),
+        ("clock", _clock(record)),
         ("process", _process(record)),
         ("file", record["csv"]),
     ]
@@ -130,6 +133,13 @@ def _text(record: dict[str, Any]) -> str:
 def _process(record: dict[str, Any]) -> str:
     up = record["uptime_seconds"]
     return f"pid {record['pid']}, up {_duration(up)}" if up is not None and record["pid"] else ""
+
+
+def _clock(record: dict[str, Any]) -> str:
+    skew = record["clock_skew_seconds"]
+    if not isinstance(skew, int | float) or abs(skew) <= _NOTABLE_SKEW:
+        return ""
+    return f"{abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} the exchange's"
 
 
 def _duration(seconds: float) -> str:

@@ -365,6 +365,10 @@ class Recorder:
         self._sequence = sequence
         self._filler.wake()
 
+    def wake(self) -> None:
+        """Time has leapt: something may be due."""
+        self._filler.wake()
+
     def has_begun(self) -> bool:
         """Is it known from when on candles are owed?"""
         return self._sequence.next_ms is not None

@@ -32,6 +32,8 @@ class Standing:
     owed: int
     on_disk: int
     missing: int
+    #: Seconds that this machine's clock is ahead of the exchange's; None while that is not known.
+    clock_skew: float | None
 
 
 class StateKeeper:
@@ -127,6 +129,7 @@ class StateKeeper:
                 "owed": standing.owed,
                 "on_disk": standing.on_disk,
                 "missing": standing.missing,
+                "clock_skew_seconds": standing.clock_skew,
                 "restarts_planned": self._planned,
                 "reconnects": self._reconnects,
                 "orphaned": self._orphaned,

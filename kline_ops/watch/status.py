@@ -68,6 +68,7 @@ def _record(
         "reconnects": told.get("reconnects", 0),
         "next_restart": told.get("next_restart") if now_ms is not None else None,
         "uptime_seconds": _age(started_ms, now_ms),
+        "clock_skew_seconds": told.get("clock_skew_seconds") if now_ms is not None else None,
     }
 
 

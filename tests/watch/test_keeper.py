@@ -30,6 +30,9 @@ class HandClock:
     def monotonic(self) -> float:
         return self.mono
 
+    def asleep(self) -> float:
+        return 0.0
+
 
 @pytest.fixture
 def clock() -> HandClock:
@@ -50,6 +53,7 @@ STANDING = Standing(
     owed=10,
     on_disk=9,
     missing=1,
+    clock_skew=-0.012,
 )
 
 
@@ -88,6 +92,7 @@ def test_the_fields_are_those_that_users_know(keeper: StateKeeper) -> None:
     assert told["next_due"] == "2026-01-27T15:00:00Z"
     assert told["next_restart"] == "2026-01-27T16:00:00Z"
     assert told["last_boundary"] is None
+    assert told["clock_skew_seconds"] == -0.012
     json.dumps(state, allow_nan=False)
 
 

@@ -56,6 +56,7 @@ def write_state(session: KnownSession, pid: int, **changes: Any) -> dict[str, An
             "owed": 10,
             "on_disk": 9,
             "missing": 1,
+            "clock_skew_seconds": 5.25,
         },
     } | changes
     write_json(Path(session.state_file), state)
@@ -71,6 +72,7 @@ def test_a_session_that_records_is_told_with_its_figures(session: KnownSession) 
     assert record["endpoint"] == "ws://other"
     assert record["last_candle_age_seconds"] == 3_600.0
     assert record["uptime_seconds"] == 3_600.0
+    assert record["clock_skew_seconds"] == 5.25
     assert (record["owed"], record["on_disk"], record["missing"]) == (10, 9, 1)
     assert record["next_due"] == "2026-01-27T14:00:00Z"
     json.dumps(record)
