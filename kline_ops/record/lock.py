@@ -21,6 +21,8 @@ class FileLock:
         self.target = target
         self.path = target.with_name(target.name + ".lock")
         self._fd: int | None = None
+        #: Held, or to be held again as soon as that can be done.
+        self._wanted = False
 
     def acquire(self, owner: str) -> None:
         """Take the lock, or say who has it.
@@ -46,7 +48,7 @@ class FileLock:
                 break
             # Removed or replaced between the two calls: a lock on that file is no lock.
             os.close(fd)
-        self._fd = fd
+        self._fd, self._wanted = fd, True
         try:
             os.ftruncate(fd, 0)
             os.pwrite(fd, json.dumps({"pid": os.getpid(), "session": owner}).encode(), 0)
@@ -59,8 +61,8 @@ class FileLock:
         Raises:
             JournalError: somebody else has it by now.
         """
-        if self._fd is None or not _is_at(self._fd, self.path):
-            self.release()
+        if self._wanted and (self._fd is None or not _is_at(self._fd, self.path)):
+            self._let_go()
             self.acquire(owner)
 
     def _open(self) -> int:
@@ -78,6 +80,10 @@ class FileLock:
 
     def release(self) -> None:
         """Let go; harmless where the lock is not held."""
+        self._wanted = False
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
