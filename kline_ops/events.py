@@ -193,6 +193,14 @@ class BackfillFailed(Event, frozen=True, kw_only=True):
     reason: str
 
 
+class Banned(Event, frozen=True, kw_only=True):
+    """The exchange asked to be left alone: nothing of this kind (connect, request) before ``until``."""
+
+    what: str
+    until: str
+    reason: str
+
+
 class FrameRejected(Event, frozen=True, kw_only=True):
     """Frames that could not be used since the last such event, by reason."""
 
@@ -203,6 +211,14 @@ class FrameRejected(Event, frozen=True, kw_only=True):
 
 class CandleConflict(Event, frozen=True, kw_only=True):
     """A candle was seen twice and the two differ; the first one stays."""
+
+    open_time: str
+    kept: str
+    seen: str
+
+
+class CandleAmended(Event, frozen=True, kw_only=True):
+    """The exchange has other numbers for a candle than the file; the file keeps its own."""
 
     open_time: str
     kept: str

@@ -24,7 +24,7 @@ from kline_ops import events
 from kline_ops.budget import Budget, budget_path
 from kline_ops.clock import Clock, read
 from kline_ops.config.settings import Rotation, Settings
-from kline_ops.config.venues import budget_key
+from kline_ops.config.venues import venue_key
 from kline_ops.errors import JournalError
 from kline_ops.events import Bus, Listener
 from kline_ops.feed.connection import Options
@@ -56,6 +56,7 @@ _WRITTEN_AT_ONCE = (
     events.RestartPlanned,
     events.RestartSkipped,
     events.BackfillFailed,
+    events.Banned,
     events.DiskFull,
     events.DiskRecovered,
     events.Suspended,
@@ -135,7 +136,7 @@ class Session:
             if ws_url.startswith("wss:") or (rest_url or "").startswith("https:"):
                 # One for all connections: each costs 16 ms and 2 MB. SSL_CERT_FILE is honoured.
                 self._tls = ssl.create_default_context()
-            budget = Budget(self._budget_file, budget_key(ws_url), self._clock)
+            budget = Budget(self._budget_file, venue_key(ws_url), self._clock)
             self._keeper = self._new_keeper(ws_url)
             self._recorder = recorder = self._new_recorder(rest_url, budget)
             self._feed = feed = self._new_feed(ws_url, budget)

@@ -47,6 +47,6 @@ def venue_of(url: str) -> str | None:
     return None
 
 
-def budget_key(url: str) -> str:
-    """What the exchange counts together: a venue, or the host and port of an unknown one."""
+def venue_key(url: str) -> str:
+    """What is counted together against an exchange's limits: the venue, else ``host:port``."""
     return venue_of(url) or urlsplit(url).netloc.rpartition("@")[2].lower()

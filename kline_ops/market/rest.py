@@ -14,6 +14,10 @@ from kline_ops.market.interval import HOUR_MS, Interval
 PAGE = 1000
 KLINES = "/api/v3/klines"
 TIME = "/api/v3/time"
+#: What a request costs of the address's weight a minute (each endpoint's "Weight").
+WEIGHTS = {KLINES: 2, TIME: 1, "/api/v3/ping": 1, "/api/v3/exchangeInfo": 20}
+#: The header with the weight used in this minute ("IP Limits"), by all behind our address.
+USED_WEIGHT = "x-mbx-used-weight-1m"
 
 #: Open time, open, high, low, close, volume, close time, quote volume, trades, taker base, taker
 #: quote, unused.

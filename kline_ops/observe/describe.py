@@ -66,10 +66,14 @@ def describe(event: Event) -> tuple[int, str]:  # noqa: C901, PLR0911, PLR0912 -
             return WARNING, f"the exchange has none of: {_span(e.first, e.last, e.candles)}"
         case events.BackfillFailed() as e:
             return WARNING, f"REST: {e.reason}; asking again"
+        case events.Banned() as e:
+            return ERROR, f"banned by the exchange ({e.what}) until {e.until}: {e.reason}"
         case events.FrameRejected() as e:
             return WARNING, f"{e.count} frame(s) rejected: {e.reason}; such as {e.sample!r}"
         case events.CandleConflict() as e:
             return WARNING, f"candle {e.open_time} seen twice: kept {e.kept}, not {e.seen}"
+        case events.CandleAmended() as e:
+            return WARNING, f"candle {e.open_time} was amended: kept {e.kept}, now {e.seen}"
         case events.JournalRepaired() as e:
             return WARNING, f"candle file repaired: {e.what} ({e.saved_to})"
         case events.DiskFull() as e:

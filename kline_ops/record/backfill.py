@@ -1,7 +1,7 @@
 """Candles from REST: one page at a time, in a thread of its own.
 
-Source: Binance spot API, "Kline/Candlestick data" (pages of at most 1000), "Limits" (``Retry-After``
-with 429 and 418), "Check server time".
+Source: Binance spot API, "Kline/Candlestick data" (pages of at most 1000), "IP Limits" (``Retry-After``
+with 429 and 418), "HTTP Return Codes" (403: the firewall), "Check server time".
 """
 
 from __future__ import annotations
@@ -31,10 +31,40 @@ _TIMEOUT = (5.0, 10.0)
 _TOTAL_TIMEOUT = 20.0
 #: The exchange does not know this symbol ("Error codes", -1121).
 _INVALID_SYMBOL = -1121
+#: Seconds to stay away after a refusal by status, where the exchange does not say: the rest of a
+#: minute, the shortest ban, and a guess at what the firewall takes.
+_STAY_AWAY = {429: 60.0, 418: 120.0, 403: 300.0}
+
+
+class RefusalError(VenueError):
+    """The exchange asked us to stay away, for ``seconds``; ``banned``: with more than a 429."""
+
+    def __init__(
+        self, message: str, *, seconds: float, banned: bool, retry_after: float | None
+    ) -> None:
+        super().__init__(message, retryable=True, retry_after=retry_after)
+        self.seconds = seconds
+        self.banned = banned
+
+
+class BudgetSpentError(VenueError):
+    """Nothing was asked: the budget of this machine allows it in ``seconds``."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"waiting for the request budget, {seconds:.0f} s", retryable=True, retry_after=seconds
+        )
+        self.seconds = seconds
 
 
 class Backfill:
-    """Asks one REST host. Every call answers or raises VenueError; none blocks the event loop."""
+    """Asks one REST host. Every call answers or raises VenueError; none blocks the event loop.
+
+    Args:
+        base_url: without the path: ``https://data-api.binance.vision``.
+        tls: for ``https``; None: the library's own.
+        budget: asked before each request, and told what the exchange says; None: no limit.
+    """
 
     def __init__(
         self, base_url: str, tls: ssl.SSLContext | None, budget: Budget | None = None
@@ -77,6 +107,8 @@ class Backfill:
     def _get(self, path: str, query: dict[str, str]) -> bytes:
         import requests  # noqa: PLC0415 - 8 MB and 90 ms, for sessions that need REST
 
+        if self._budget is not None and (wait := self._budget.request(rest.WEIGHTS[path])):
+            raise BudgetSpentError(wait)
         if self._session is None:
             self._session = self._new_session()
         try:
@@ -85,6 +117,9 @@ class Backfill:
             raise VenueError(
                 f"cannot reach {self.base_url}: {root_cause(error)}", retryable=True
             ) from None
+        used = answer.headers.get(rest.USED_WEIGHT, "")
+        if self._budget is not None and used.isdecimal():
+            self._budget.used(int(used))
         if answer.status_code != requests.codes.ok:
             raise self._refusal(answer)
         return answer.content
@@ -107,11 +142,18 @@ class Backfill:
         return session
 
     def _refusal(self, answer: requests.Response) -> VenueError:
+        import requests  # noqa: PLC0415
+
         told = rest.decode_error(answer.content)
         reason = f"{told[1]} (code {told[0]})" if told else answer.reason
-        wait = answer.headers.get("Retry-After", "")
-        return VenueError(
-            f"{self.base_url} answered {answer.status_code}: {reason}",
-            retryable=not (told and told[0] == _INVALID_SYMBOL),
-            retry_after=float(wait) if wait.isdecimal() else None,
-        )
+        text = f"{self.base_url} answered {answer.status_code}: {reason}"
+        after = answer.headers.get("Retry-After", "")
+        wait = float(after) if after.isdecimal() else None
+        if answer.status_code in _STAY_AWAY:
+            seconds = _STAY_AWAY[answer.status_code] if wait is None else wait
+            if self._budget is not None:
+                self._budget.refused("request", seconds)
+            banned = answer.status_code != requests.codes.too_many
+            return RefusalError(text, seconds=seconds, banned=banned, retry_after=wait)
+        known = not (told and told[0] == _INVALID_SYMBOL)
+        return VenueError(text, retryable=known, retry_after=wait)

@@ -11,13 +11,18 @@ from typing import Protocol
 from kline_ops.causes import in_one_line
 from kline_ops.clock import Clock
 from kline_ops.errors import VenueError
-from kline_ops.events import BackfillFailed, Bus
+from kline_ops.events import BackfillFailed, Banned, Bus
+from kline_ops.market import timestamp
 from kline_ops.market.candle import Candle
 from kline_ops.market.server_time import ServerTime
 from kline_ops.market.stream import Stream
-from kline_ops.record.backfill import Backfill
+from kline_ops.record.backfill import Backfill, BudgetSpentError, RefusalError
+from kline_ops.record.page import answered
 from kline_ops.record.pursuit import Pursuit
 from kline_ops.record.span import Span, within
+
+#: A wait for the budget is told from this length on (s).
+_LONG_WAIT = 30.0
 
 
 class Wanting(Protocol):
@@ -111,15 +116,9 @@ class Filler:
     async def _ask(self, backfill: Backfill, part: Span) -> None:
         self._wanting.tell_hole(part)
         candles = await backfill.candles(self._stream, part)
-        interval = self._stream.interval
-        # What lies behind the last candle of an answer has not been answered yet.
-        last = interval.floor(candles[-1].open_ms) if candles else part.end
-        end = interval.after(last) if part.first <= last < part.end else part.end
-        asked = Span(part.first, end)
-        for candle in candles:
-            inside = asked.first <= candle.open_ms < asked.end
-            if inside and interval.is_open(candle.open_ms) and candle.problem() is None:
-                self._wanting.fill(candle)
+        asked, good = answered(self._stream.interval, part, candles)
+        for candle in good:
+            self._wanting.fill(candle)
         left = within(self._wanting.due(), asked)
         now = self._clock.monotonic()
         for span in self._pursuit.answered(asked, left, now, self._now_ms()):
@@ -127,12 +126,21 @@ class Filler:
 
     def _failed(self, error: Exception) -> None:
         now = self._clock.monotonic()
-        if isinstance(error, VenueError):
+        if isinstance(error, BudgetSpentError):
+            self._pursuit.postponed(now, error.seconds)
+            if error.seconds < _LONG_WAIT:
+                return
+        elif isinstance(error, RefusalError):
+            self._pursuit.failed(now, error.seconds, retryable=True)
+        elif isinstance(error, VenueError):
             self._pursuit.failed(now, error.retry_after, retryable=error.retryable)
         else:
             self._pursuit.failed(now, None, retryable=True)
         known, self.error = self.error, in_one_line(error)
-        if known is None:
+        if isinstance(error, RefusalError) and error.banned:
+            until = timestamp.to_text(self._now_ms() + round(error.seconds) * 1000)
+            self._bus.emit(Banned(what="request", until=until, reason=self.error))
+        elif known is None:
             self._bus.emit(BackfillFailed(reason=self.error))
 
     def _until_next(self) -> float:

@@ -92,6 +92,10 @@ class Pursuit:
             wait = _LONGEST_WAIT
         self.blocked_until = now + max(wait, retry_after or 0.0)
 
+    def postponed(self, now: float, seconds: float) -> None:
+        """REST may be asked in so many seconds only; that is no failure of it."""
+        self.blocked_until = now + seconds
+
     def _forget_what_came(self, due: list[Span]) -> None:
         """What the stream, or another page, has brought since is not remembered for ever."""
         self._absent = [

@@ -20,7 +20,7 @@ What = Literal["connect", "request"]
 #: Any 5 minutes hold at most twice this many attempts: 280 of the 300 that are allowed.
 _ATTEMPTS, _ATTEMPTS_SECONDS = 140, 300.0
 _MINUTE_MS = 60_000
-#: Of the 6000 a minute: others may share the address, and our minute is not quite the exchange's.
+#: 80 % of 6000: others may share the address, and our minute is not quite the exchange's.
 WEIGHT_PER_MINUTE = 4800
 _LONGEST_BAN = 3 * 86_400.0
 
@@ -58,12 +58,12 @@ class Allowance(msgspec.Struct):
         self.attempts_left, self.attempts_at_ms = bucket.tokens(now_ms / 1000), now_ms
         return wait
 
-    def request(self, weight: int, now_ms: int) -> float:
-        """Count a request of this weight, if it may be sent now."""
+    def request(self, weight: int, now_ms: int, limit: int = WEIGHT_PER_MINUTE) -> float:
+        """Count a request of this weight, if it may be sent now within ``limit`` a minute."""
         if wait := self.banned(now_ms, "request"):
             return wait
         self._turn(now_ms)
-        if self.weight and self.weight + weight > WEIGHT_PER_MINUTE:
+        if self.weight and self.weight + weight > limit:
             return ((self.minute + 1) * _MINUTE_MS - now_ms) / 1000
         self.weight += weight
         return 0.0
@@ -91,6 +91,16 @@ class Allowance(msgspec.Struct):
             del self.bans[what]
             return 0.0
         return (ban.until_ms - now_ms) / 1000
+
+    def idle(self, now_ms: int) -> bool:
+        """Nothing in it counts any more."""
+        full = self._bucket(now_ms).tokens(now_ms / 1000) >= _ATTEMPTS
+        now_minute = now_ms // _MINUTE_MS
+        return (
+            full
+            and self.minute != now_minute
+            and not any(self.banned(now_ms, what) for what in list(self.bans))
+        )
 
     def join(self, other: Allowance, now_ms: int) -> None:
         """Take over what another book of the same venue knows: of each, what allows less."""

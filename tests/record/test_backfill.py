@@ -12,11 +12,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from kline_ops.budget import Budget, budget_path
 from kline_ops.errors import VenueError
 from kline_ops.market.interval import parse
 from kline_ops.market.stream import Stream
-from kline_ops.record.backfill import Backfill
+from kline_ops.record.backfill import Backfill, BudgetSpentError, RefusalError
 from kline_ops.record.span import Span
+from tests.support.told_clock import ToldClock
 
 STREAM = Stream("BTCUSDT", parse("1h"))
 HOUR = 3_600_000
@@ -71,9 +73,9 @@ def host(running: Host) -> Host:
     return running
 
 
-def ask(url: str, span: Span | None = None) -> object:
+def ask(url: str, span: Span | None = None, budget: Budget | None = None) -> object:
     async def main() -> object:
-        backfill = Backfill(url, None)
+        backfill = Backfill(url, None, budget)
         try:
             if span is None:
                 return await backfill.server_time()
@@ -163,3 +165,50 @@ def test_nobody_there_is_told_in_plain_words() -> None:
         error = refusal(f"http://127.0.0.1:{taken.getsockname()[1]}")
     assert error.retryable
     assert str(error).lower().endswith("connection refused")
+
+
+def new_budget() -> Budget:
+    return Budget(budget_path(), "mainnet", ToldClock())
+
+
+@pytest.mark.parametrize(
+    ("status", "after", "away", "banned"),
+    [
+        (429, "7", 7, False),
+        (429, None, 60, False),
+        (418, "7200", 7200, True),
+        (418, None, 120, True),
+        (403, None, 300, True),
+        (403, "9", 9, True),
+    ],
+)
+def test_after_a_refusal_nobody_on_this_machine_asks_before_its_time(
+    host: Host, status: int, after: str | None, away: int, banned: bool
+) -> None:
+    host.status, host.headers = status, {} if after is None else {"Retry-After": after}
+    with pytest.raises(RefusalError) as refused:
+        ask(host.url, None, new_budget())
+    assert (refused.value.seconds, refused.value.banned) == (away, banned)
+    host.status = 200
+    with pytest.raises(BudgetSpentError) as waiting:
+        ask(host.url, None, new_budget())
+    assert waiting.value.seconds == away
+    assert len(host.asked) == 1
+
+
+def test_what_the_exchange_has_counted_is_kept_to(host: Host) -> None:
+    host.body, host.headers = b'{"serverTime": 1767225600000}', {"X-MBX-USED-WEIGHT-1M": "4799"}
+    assert ask(host.url, None, new_budget())
+    host.headers = {}
+    with pytest.raises(BudgetSpentError) as waiting:
+        ask(host.url, Span(0, HOUR), new_budget())
+    assert waiting.value.seconds == 60
+    assert [path for path, _ in host.asked] == ["/api/v3/time"]
+
+
+def test_a_refusal_for_another_reason_bans_nobody(host: Host) -> None:
+    host.status = 503
+    with pytest.raises(VenueError):
+        ask(host.url, None, new_budget())
+    host.status, host.body = 200, b'{"serverTime": 1767225600000}'
+    assert ask(host.url, None, new_budget()) == 1_767_225_600_000

@@ -18,6 +18,7 @@ from kline_ops.market.messages import FrameRejected, Kline
 from kline_ops.market.server_time import ServerTime
 from kline_ops.market.stream import Stream
 from kline_ops.market.timestamp import to_text
+from kline_ops.record.backfill import BudgetSpentError, RefusalError
 from kline_ops.record.contents import HEADER_LINE
 from kline_ops.record.journal import Journal
 from kline_ops.record.recorder import Recorder, RecordOptions
@@ -231,6 +232,41 @@ def test_the_wait_that_rest_asks_for_holds_for_its_clock_too(tmp_path: Path) -> 
     bench = play(tmp_path, script, refusal=banned)
     assert len(bench.host.asked) == 1
     assert len(bench.of(events.BackfillFailed)) == 1
+
+
+def test_a_ban_is_told_once_and_waited_out(tmp_path: Path) -> None:
+    async def script(bench: Bench) -> None:
+        await bench.at(100.0)
+        bench.host.refusal = BudgetSpentError(20.0)
+        assert "418" in str(bench.recorder.figures().rest_error)
+        await bench.at(130.0)
+        bench.host.refusal = None
+        await bench.at(150.0)
+
+    banned = RefusalError("answered 418: banned", seconds=120.0, banned=True, retry_after=None)
+    bench = play(tmp_path, script, refusal=banned)
+    (told,) = bench.of(events.Banned)
+    assert told.until == to_text(START + 120_050)  # type: ignore[attr-defined]
+    assert not bench.of(events.BackfillFailed)
+    assert [round(at) for at in bench.host.asked[:3]] == [0, 120, 140]
+    assert bench.recorder.figures().rest_error is None
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(29.0, 0), (30.0, 1)])
+def test_a_wait_for_the_budget_is_no_failure_unless_it_is_long(
+    tmp_path: Path, seconds: float, told: int
+) -> None:
+    async def script(bench: Bench) -> None:
+        await bench.at(10.0)
+        bench.host.refusal = None
+        error = bench.recorder.figures().rest_error
+        assert error is None if told == 0 else "waiting for the request budget" in str(error)
+        await bench.at(45.0)
+        assert bench.recorder.figures().rest_error is None
+
+    bench = play(tmp_path, script, refusal=BudgetSpentError(seconds))
+    assert len(bench.of(events.BackfillFailed)) == told
+    assert bench.host.asked[1] == pytest.approx(seconds, abs=0.2)
 
 
 def test_every_hole_is_told_once_whichever_is_met_first(tmp_path: Path) -> None:

@@ -1,0 +1,25 @@
+"""What a page of klines from REST answers, and what it leaves open. Pure."""
+
+from __future__ import annotations
+
+from kline_ops.market.candle import Candle
+from kline_ops.market.interval import Interval
+from kline_ops.record.span import Span
+
+
+def answered(interval: Interval, asked: Span, candles: list[Candle]) -> tuple[Span, list[Candle]]:
+    """The part of ``asked`` that an answer settles, and the candles in it that can be used.
+
+    What lies behind the last candle of an answer has not been answered yet.
+    """
+    last = interval.floor(candles[-1].open_ms) if candles else asked.end
+    end = interval.after(last) if asked.first <= last < asked.end else asked.end
+    settled = Span(asked.first, end)
+    good = [
+        candle
+        for candle in candles
+        if settled.first <= candle.open_ms < settled.end
+        and interval.is_open(candle.open_ms)
+        and candle.problem() is None
+    ]
+    return settled, good

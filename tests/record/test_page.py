@@ -1,0 +1,33 @@
+"""What an answer of REST settles."""
+
+from __future__ import annotations
+
+from kline_ops.market.candle import Candle
+from kline_ops.market.interval import parse
+from kline_ops.record.page import answered
+from kline_ops.record.span import Span
+
+HOUR = 3_600_000
+GRID = parse("1h")
+
+
+def candle(open_ms: int, low: str = "1") -> Candle:
+    return Candle(open_ms, "1", "1", low, "1", "0")
+
+
+def test_an_empty_answer_settles_all_that_was_asked() -> None:
+    assert answered(GRID, Span(0, 9 * HOUR), []) == (Span(0, 9 * HOUR), [])
+
+
+def test_what_lies_behind_the_last_candle_is_left_open() -> None:
+    came = [candle(HOUR), candle(3 * HOUR)]
+    assert answered(GRID, Span(0, 9 * HOUR), came) == (Span(0, 4 * HOUR), came)
+
+
+def test_candles_beside_the_grid_or_the_question_and_such_that_can_not_be_are_left_out() -> None:
+    came = [candle(-HOUR), candle(28 * 60_000), candle(HOUR, low="2"), candle(2 * HOUR)]
+    assert answered(GRID, Span(0, 3 * HOUR), came) == (Span(0, 3 * HOUR), came[3:])
+
+
+def test_an_answer_from_outside_settles_what_was_asked_and_brings_nothing() -> None:
+    assert answered(GRID, Span(0, 2 * HOUR), [candle(7 * HOUR)]) == (Span(0, 2 * HOUR), [])
