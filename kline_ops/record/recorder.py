@@ -297,9 +297,9 @@ class Recorder:
                 self._filler.wake()
 
     def _is_full(self) -> bool:
-        """Is there no room for another candle, as the disk takes none? Told once."""
+        """Is there no room for another candle? Told once while the disk takes none."""
         full = len(self._pending) >= self._max_waiting
-        if full and not self._overflowed:
+        if full and not self._overflowed and self._disk_error is not None:
             self._bus.emit(events.BacklogFull(waiting=len(self._pending)))
         self._overflowed = full
         return full

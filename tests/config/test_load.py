@@ -40,6 +40,27 @@ def test_rest_follows_the_venue_of_a_given_ws_url(settings_of):
     assert settings_of(text).rest_url == "https://api.binance.us"
 
 
+def test_failover_urls_follow_from_the_venue_unless_given(settings_of):
+    known = settings_of(GOOD)
+    assert known.failover_urls == (
+        "wss://stream.binance.com:443/ws",
+        "wss://data-stream.binance.vision/ws",
+    )
+    assert settings_of(GOOD.replace("{stream", "{environment: us, stream")).failover_urls == ()
+    given = GOOD.replace("{stream", "{failover_urls: ['wss://stream.binance.com:443/ws/'], stream")
+    assert settings_of(given).failover_urls == ("wss://stream.binance.com:443/ws",)
+    none = GOOD.replace("{stream", "{failover_urls: [], stream")
+    assert settings_of(none).failover_urls == ()
+
+
+def test_more_connections_than_addresses_are_a_warning(settings_of):
+    text = GOOD.replace("{stream", "{failover_urls: [], stream") + "websocket: {redundancy: 2}\n"
+    assert settings_of(text).warnings == (
+        "websocket.redundancy is 2, and there are 1 addresses: some are shared",
+    )
+    assert settings_of(GOOD + "websocket: {redundancy: 2}\n").warnings == ()
+
+
 def test_an_unknown_host_without_rest_url_is_a_warning(settings_of):
     settings = settings_of(GOOD.replace("{stream", "{ws_url: 'ws://127.0.0.1:1/ws', stream"))
     assert settings.rest_url is None
@@ -74,6 +95,19 @@ def test_an_unknown_host_without_rest_url_is_a_warning(settings_of):
         (
             GOOD.replace("{stream", "{rest_url: 'https://api.binance.us', stream"),
             "binance.rest_url: https://api.binance.us is another market",
+        ),
+        (
+            GOOD.replace("{stream", "{failover_urls: ['wss://stream.binance.us:9443/ws'], stream"),
+            "binance.failover_urls: wss://stream.binance.us:9443/ws is another market than",
+        ),
+        (
+            GOOD.replace("{stream", "{failover_urls: ['https://x'], stream"),
+            "binance.failover_urls: 'https://x' is no",
+        ),
+        (GOOD + "websocket: {redundancy: 0}\n", "websocket.redundancy: Expected"),
+        (
+            GOOD + "resilience: {circuit_breaker: {failures: 0}}\n",
+            "resilience.circuit_breaker.failures: Expected",
         ),
         (GOOD.replace("{stream", "{reconnect: {modulo: 4x}, stream"), "binance.reconnect.modulo"),
         (

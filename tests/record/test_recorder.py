@@ -32,8 +32,8 @@ STREAM = Stream("BTCUSDT", parse("1m"))
 START = 1_767_225_600_000
 
 
-def candle(minute: int, price: str = "1") -> Candle:
-    return Candle(START + minute * MINUTE, price, price, price, price, "0")
+def candle(minute: int, price: str = "1", trades: int = 0) -> Candle:
+    return Candle(START + minute * MINUTE, price, price, price, price, "0", trades)
 
 
 def kline(
@@ -53,6 +53,7 @@ class Host:
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
         self.has: set[int] = set()
+        self.trades: dict[int, int] = {}
         self.refusal: Exception | None = None
         self.asked: list[float] = []
         self.spans: list[Span] = []
@@ -72,9 +73,8 @@ class Host:
         self.spans.append(span)
         await self._answer()
         opens = {START + minute * MINUTE: minute for minute in sorted(self.has)}
-        return [candle(minute) for at, minute in opens.items() if span.first <= at < span.end][
-            :1000
-        ]
+        inside = [minute for at, minute in opens.items() if span.first <= at < span.end]
+        return [candle(minute, trades=self.trades.get(minute, 0)) for minute in inside[:1000]]
 
     def close(self) -> None:
         self.closed = True
@@ -112,6 +112,7 @@ def play(
     rest: bool = True,
     before: bytes | None = None,
     refusal: Exception | None = None,
+    options: RecordOptions | None = None,
 ) -> Bench:
     """Run a script against a recorder; it is closed at the end."""
     path = folder / STREAM.file_name
@@ -127,7 +128,7 @@ def play(
             STREAM,
             journal,
             host if rest else None,  # type: ignore[arg-type]
-            RecordOptions(),
+            options or RecordOptions(),
             bus=bus,
             clock=clock,
             server_time=ServerTime(clock.wall_ms(), clock.monotonic()),
@@ -298,6 +299,48 @@ def test_what_differs_between_two_sightings_is_told_and_the_first_stays(tmp_path
     bench = play(tmp_path, script)
     assert bench.path.read_bytes() == rows(0)
     assert len(bench.of(events.CandleConflict)) == 1
+
+
+def test_no_more_candles_wait_for_the_disk_than_there_is_room_for(tmp_path: Path) -> None:
+    """The rest is left to REST, and asked for only once there is room."""
+
+    async def script(bench: Bench) -> None:
+        await bench.at(60.02)
+        bench.recorder.deliver(kline(0))
+        await bench.written()
+        bench.disk.fail(1, 28, times=10**6)
+        for minute in range(1, 9):
+            await bench.at(60.02 * (minute + 1))
+            bench.recorder.deliver(kline(minute))
+            assert bench.recorder.figures().waiting <= 3
+        bench.host.has = set(range(9))
+        asked = len(bench.host.asked)
+        await bench.at(590.0)
+        assert len(bench.host.asked) == asked
+        assert bench.recorder.figures().missing == 8
+        bench.disk.heal()
+        await bench.at(598.0)
+        await bench.written()
+
+    bench = play(tmp_path, script, options=RecordOptions(max_waiting=3))
+    assert bench.path.read_bytes() == rows(*range(9))
+    assert [e.waiting for e in bench.of(events.BacklogFull)] == [3]  # type: ignore[attr-defined]
+
+
+def test_a_candle_that_only_rest_had_is_a_missed_close_if_it_traded(tmp_path: Path) -> None:
+    missed: list[int] = []
+
+    async def script(bench: Bench) -> None:
+        bench.recorder.on_missed = missed.append
+        bench.host.has, bench.host.trades = {1, 2}, {1: 5}
+        await bench.at(60.02)
+        bench.recorder.deliver(kline(0))
+        await bench.at(240.02)
+        bench.recorder.deliver(kline(3))
+        await bench.at(245.0)
+
+    play(tmp_path, script)
+    assert missed == [START + MINUTE]
 
 
 def test_while_the_disk_is_full_candles_wait_and_are_written_in_order_after_it(

@@ -9,6 +9,7 @@ import asyncio
 import json
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from ssl import SSLContext
@@ -20,6 +21,7 @@ from kline_ops.config.settings import Settings, load_settings
 from kline_ops.events import Event
 from kline_ops.exchange.market import Market
 from kline_ops.exchange.server import ExchangeServer
+from kline_ops.exchange.session import ExchangeOptions
 from kline_ops.market.candle import HEADER
 from kline_ops.market.timestamp import to_ms
 from kline_ops.record.disk import Disk
@@ -39,6 +41,8 @@ class Trial:
     session: Session
     events: list[Event] = field(default_factory=list)
     live_from_ms: int = 0
+    #: Where the same market is to be had, in the order of the config.
+    others: list[ExchangeServer] = field(default_factory=list)
     ended_ms: int = 0
 
     def rows(self) -> list[str]:
@@ -100,15 +104,31 @@ def run_trial(
     start_ms: int = 1_767_225_600_300,
     disk: Disk | None = None,
     skew: Callable[[VirtualClock], Any] = lambda clock: clock,
+    failovers: int = 0,
+    options: ExchangeOptions | None = None,
     **changes: Any,
 ) -> Trial:
-    """Record for so many (virtual) seconds while the script does what it does."""
+    """Record for so many (virtual) seconds while the script does what it does.
+
+    ``failovers``: so many more addresses of the same market, for ``binance.failover_urls``.
+    """
 
     async def main(clock: VirtualClock) -> Trial:
-        async with ExchangeServer(Market(seed), clock, ssl=tls) as server:
-            return await _record(clock, server)
+        market = Market(seed)
+        async with AsyncExitStack() as stack:
+            server, *others = [
+                await stack.enter_async_context(
+                    ExchangeServer(market, clock, ssl=tls, options=options)
+                )
+                for _ in range(1 + failovers)
+            ]
+            return await _record(clock, server, others)
 
-    async def _record(clock: VirtualClock, server: ExchangeServer) -> Trial:
+    async def _record(
+        clock: VirtualClock, server: ExchangeServer, others: list[ExchangeServer]
+    ) -> Trial:
+        if others:
+            changes["binance__failover_urls"] = [other.ws_url for other in others]
         path = write_config(folder, server.ws_url, server.rest_url if rest else None, **changes)
         settings = load_settings("trial", path, {})
         journal = new_journal(settings)
@@ -123,7 +143,7 @@ def run_trial(
             listeners=(events.append,),
             budget_file=folder / "budget.json",
         )
-        trial = Trial(clock, server, settings, session, events, clock.wall_ms())
+        trial = Trial(clock, server, settings, session, events, clock.wall_ms(), others)
         running = asyncio.ensure_future(session.run())
         play = asyncio.ensure_future(script(trial)) if script is not None else None
         await asyncio.wait({running}, timeout=seconds)
