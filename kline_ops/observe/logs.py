@@ -1,7 +1,8 @@
 """The log and the event log.
 
 Records go through a queue to a thread of their own: a slow disk or terminal costs the recorder
-nothing. ``session.log`` is rotated; ``events.jsonl`` is one JSON object a line.
+nothing. ``session.log`` is rotated; ``events.jsonl`` is one JSON object a line. Both come back when they
+were deleted or moved away, their folder included.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import logging.handlers
+import os
 import queue
 import time
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
@@ -48,6 +51,29 @@ class _Forgiving(logging.handlers.QueueHandler):
         """Nothing: the queue is full because the disk or the terminal hangs."""
 
 
+class _LogFile(logging.handlers.RotatingFileHandler):
+    """Rotates, and does not go on writing into a file that nobody can see any more."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record into the file that stands at the path now."""
+        stream = self.stream
+        if stream is not None and not self._is_in_place(stream):
+            self.stream = None
+            with contextlib.suppress(OSError):  # a full disk: what it did not take is lost
+                stream.close()
+        super().emit(record)
+
+    def _is_in_place(self, stream: TextIOWrapper) -> bool:
+        try:
+            return os.path.samestat(Path(self.baseFilename).stat(), os.fstat(stream.fileno()))
+        except OSError:
+            return False
+
+    def _open(self) -> TextIOWrapper:
+        Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+        return super()._open()
+
+
 class Logging:
     """Switches the log on; :meth:`close` writes what waits and switches it off."""
 
@@ -57,9 +83,7 @@ class Logging:
         handlers: list[logging.Handler] = [logging.StreamHandler(console)]
         if path is not None:
             handlers.append(
-                logging.handlers.RotatingFileHandler(
-                    path, maxBytes=_MAX_BYTES, backupCount=_KEPT, encoding="utf-8", delay=True
-                )
+                _LogFile(path, maxBytes=_MAX_BYTES, backupCount=_KEPT, encoding="utf-8", delay=True)
             )
         self._outlets = [_Outlet(handler) for handler in handlers]
         # At the root: what a library says must not go to the terminal past the queue.
@@ -124,6 +148,7 @@ class EventLog:
 
     def _append(self, line: bytes) -> None:
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("ab") as file:
                 file.write(line)
         except OSError as error:
