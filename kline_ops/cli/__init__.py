@@ -6,9 +6,11 @@ called brings what it needs.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
+from kline_ops.cli import output
 from kline_ops.errors import EXIT_FINDING, EXIT_USAGE, KlineOpsError
 
 #: Set it to see where an unexpected error came from.
@@ -18,6 +20,7 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """Run a command; every error is one line on stderr, and an exit code people can script."""
+    output.guard()
     sys.exit(_run())
 
 
@@ -29,8 +32,10 @@ def _run() -> int:
     usage_error = typer.BadParameter.__mro__[1]  # UsageError, which Typer does not export
     try:
         code = app(standalone_mode=False)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
+    except output.OutputError as error:
+        output.discard()
+        return _fail(error.one_line(), error.exit_code)
     except KlineOpsError as error:
         return _fail(error.one_line(), error.exit_code)
     except typer.Abort:
@@ -39,8 +44,8 @@ def _run() -> int:
         return _INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone (`… | head`): end quietly, at exit too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FINDING
+        output.discard()
+        return EXIT_USAGE
     except Exception as error:
         if isinstance(error, usage_error):
             # Without arguments the help is shown, and there is nothing more to say.
@@ -61,8 +66,7 @@ def _usage(error: Exception) -> str:
 
 
 def _fail(text: str, code: int) -> int:
-    try:
-        print(f"kline-ops: {' '.join(text.split())}", file=sys.stderr)  # noqa: T201 - errors only
-    except OSError:
-        return code
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print(f"kline-ops: {' '.join(text.split())}", file=sys.stderr)  # noqa: T201 - errors only
     return code

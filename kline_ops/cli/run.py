@@ -18,10 +18,12 @@ def run(
 ) -> None:
     """Record in the foreground; q, F10, Ctrl+C, SIGTERM and SIGHUP end it cleanly."""
     import asyncio
+    import contextlib
     import os
     import sys
 
     from kline_ops.cli.foreground import record
+    from kline_ops.cli.output import OutputError
     from kline_ops.config.settings import load_settings
     from kline_ops.errors import EXIT_GOOD, ConfigError
     from kline_ops.service import new_journal
@@ -33,5 +35,6 @@ def run(
     journal = new_journal(settings)
     # Not asyncio.run(): it waits for the resolver's threads, and a name server may hang for long.
     asyncio.new_event_loop().run_until_complete(record(settings, journal, preset))
-    sys.stdout.flush()
+    with contextlib.suppress(OutputError, BrokenPipeError):  # the log file has what it says
+        sys.stdout.flush()
     os._exit(EXIT_GOOD)
