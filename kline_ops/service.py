@@ -192,6 +192,7 @@ class Session:
         keeper = StateKeeper(
             settings.state_file,
             self._clock,
+            session=settings.name,
             endpoint=ws_url,
             beat=beat,
             supervised=self._supervised,

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kline_ops.errors import EXIT_USAGE, ConfigError, SessionError
-from kline_ops.watch.files import Json, read_json, section
+from kline_ops.watch.evidence import exit_of, state_of
+from kline_ops.watch.files import Json, section
 from kline_ops.watch.process import Process, look_at
 from kline_ops.watch.registry import KnownSession, find_session
 from kline_ops.watch.status import free_bytes
@@ -110,7 +111,7 @@ def stop(session: KnownSession, clock: Clock, timeout: float) -> Stopped:
 
 def runs_in_tmux(session: KnownSession) -> bool:
     """Is it kept by a supervisor, rather than a recorder in somebody's foreground?"""
-    told = section(read_json(Path(session.state_file)), "metadata")
+    told = section(state_of(session.name, Path(session.state_file)), "metadata")
     return session.keeper_pid != told.get("pid")
 
 
@@ -136,10 +137,10 @@ def _wait_for_data(settings: Settings, began_ms: int, clock: Clock, wait: float)
     deadline = clock.monotonic() + wait
     reason = "it has not said anything yet"
     while clock.monotonic() < deadline:
-        told = read_json(settings.exit_file)
+        told = exit_of(settings.name, settings.exit_file)
         if told is not None and _written_since(settings.exit_file, began_ms):
             _raise_if_final(settings.name, told)
-        state = read_json(settings.state_file)
+        state = state_of(settings.name, settings.state_file)
         if state is not None and _written_since(settings.state_file, began_ms):
             if section(state, "metadata").get("live"):
                 return Started(has_data=True, reason="")
@@ -171,7 +172,7 @@ def _processes(session: KnownSession) -> list[int]:
     """The pids that belong to the session and still run; its supervisor first."""
     if session.keeper_pid is None:
         session = _as_registered(session)
-    told = section(read_json(Path(session.state_file)), "metadata")
+    told = section(state_of(session.name, Path(session.state_file)), "metadata")
     candidates = [
         (session.keeper_pid, session.keeper_started),
         (told.get("pid"), told.get("pid_started")),

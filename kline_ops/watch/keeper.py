@@ -15,7 +15,8 @@ from kline_ops import events
 from kline_ops.clock import Clock
 from kline_ops.events import PLANNED, Event
 from kline_ops.market import timestamp
-from kline_ops.watch.files import Json, read_json, section, write_json
+from kline_ops.watch.evidence import state_of
+from kline_ops.watch.files import Json, section, write_json
 from kline_ops.watch.process import started_at
 from kline_ops.watch.verdict import Facts, Word, judge
 
@@ -40,8 +41,16 @@ class StateKeeper:
     """Listens to events; :meth:`state` is what stands in the file."""
 
     def __init__(
-        self, path: Path, clock: Clock, *, endpoint: str, beat: float, supervised: bool = False
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        session: str,
+        endpoint: str,
+        beat: float,
+        supervised: bool = False,
     ) -> None:
+        self._session = session
         self._supervised = supervised
         self._orphaned = False
         self._unwritten = 0
@@ -59,7 +68,9 @@ class StateKeeper:
         self.feed_error: str | None = None
         self._live: set[int] = set()
         self._dark_since: float | None = clock.monotonic()
-        self.last_boundary_ms = _ms(section(read_json(path), "metadata").get("last_boundary"))
+        self.last_boundary_ms = _ms(
+            section(state_of(session, path), "metadata").get("last_boundary")
+        )
         self._stopped = False
 
     def hear(self, event: Event) -> None:
@@ -116,6 +127,7 @@ class StateKeeper:
             "status": status,
             "error": self._error(word, reason),
             "metadata": {
+                "session": self._session,
                 "pid": os.getpid(),
                 "pid_started": started_at(),
                 "started_ms": self._started_ms,

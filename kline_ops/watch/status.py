@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from kline_ops.watch.evidence import exit_of, other_session
 from kline_ops.watch.files import Json, read_json, section
 from kline_ops.watch.process import Process, look_at
 from kline_ops.watch.registry import KnownSession
@@ -21,13 +22,17 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def look(session: KnownSession, now_ms: int) -> tuple[Word, Json]:
     """The word for a session, and the record that ``status --json`` prints."""
     state = read_json(Path(session.state_file))
+    taken_by = other_session(state, session.name)
+    writer = section(state, "metadata")
+    recorder = look_at(writer.get("pid"), writer.get("pid_started"))
+    if taken_by is not None:
+        state = None
     told = section(state, "metadata")
     written_ms = _to_ms((state or {}).get("timestamp"))
-    exit_told = read_json(Path(session.exit_file))
+    exit_told = exit_of(session.name, Path(session.exit_file))
     ended_ms = _to_ms((exit_told or {}).get("at"))
     if ended_ms is None or (written_ms is not None and ended_ms < written_ms):
         exit_told = ended_ms = None  # of an earlier run: the state is newer
-    recorder = look_at(told.get("pid"), told.get("pid_started"))
     word, reason = verdict(
         Evidence(
             state=state,
@@ -38,9 +43,10 @@ def look(session: KnownSession, now_ms: int) -> tuple[Word, Json]:
             exit=exit_told,
             exit_age=None if ended_ms is None else (now_ms - ended_ms) / 1000.0,
             disk_free=free_bytes(Path(session.data_dir)),
+            taken_by=taken_by,
         )
     )
-    running = recorder in {Process.RUNNING, Process.STOPPED}
+    running = taken_by is None and recorder in {Process.RUNNING, Process.STOPPED}
     return word, _record(session, state or {}, told, word, reason, now_ms if running else None)
 
 

@@ -112,6 +112,8 @@ class Evidence:
     exit_age: float | None = None
     #: Bytes free where its files are.
     disk_free: int | None = None
+    #: The session whose state is in the state file, if another one's; ``recorder`` is that one's.
+    taken_by: str | None = None
 
 
 def verdict(evidence: Evidence) -> tuple[Word, str]:
@@ -145,7 +147,11 @@ def _silent(evidence: Evidence) -> tuple[Word, str]:
     """It has not told its state yet, or that file is gone: only its supervisor can be looked at."""
     if evidence.keeper is Process.STOPPED:
         return Word.STALLED, _SUSPENDED
-    return _mute(evidence) if evidence.keeper is Process.RUNNING else _ended(evidence)
+    if evidence.keeper is not Process.RUNNING:
+        return _ended(evidence)
+    if evidence.taken_by and evidence.recorder is Process.RUNNING:
+        return Word.STALLED, f"its data_dir is that of session {evidence.taken_by} too"
+    return _mute(evidence)
 
 
 def _mute(evidence: Evidence) -> tuple[Word, str]:
@@ -176,6 +182,8 @@ def _ended(evidence: Evidence) -> tuple[Word, str]:
     if told is not None:
         return (Word.STOPPED, "") if told.get("code") == 0 else (Word.DEAD, _how(told))
     state = evidence.state or {}
+    if evidence.taken_by:
+        return Word.DEAD, f"it does not run, and session {evidence.taken_by} has its state file now"
     if state.get("status") != "stopped":
         return Word.DEAD, "the process is gone and said no last word"
     if section(state, "metadata").get("orphaned"):

@@ -263,3 +263,19 @@ def test_restart_leaves_a_recorder_of_others_alone(machine: Machine) -> None:
     assert refused.returncode == 2
     assert "runs outside tmux" in refused.stderr
     assert child.poll() is None
+
+
+def test_two_sessions_in_one_folder_are_not_taken_for_one_another(machine: Machine) -> None:
+    (machine.folder / "other.yml").write_text(
+        f"data_dir: {machine.data('demo')}\nexchange: {{embedded: true}}\n"
+        "binance: {stream: {symbol: btcusdt, timeframe: 1s}}\n"
+    )
+    machine.run("start", "demo")
+    machine.run("stop", "demo")
+    started = machine.run("start", "other", "--config", "other.yml")
+    assert (started.returncode, started.stderr) == (0, "")
+    listed = {told["name"]: told for told in json.loads(machine.run("list", "--json").stdout)}
+    assert (listed["demo"]["state"], listed["demo"]["pid"]) == ("STOPPED", None)
+    assert listed["other"]["state"] in {"RECORDING", "CATCHING_UP"}
+    assert machine.run("stop", "demo").stdout == "demo is not running\n"
+    assert look_at(listed["other"]["pid"], None) is Process.RUNNING

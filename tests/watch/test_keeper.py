@@ -41,7 +41,9 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def keeper(tmp_path: Path, clock: HandClock) -> StateKeeper:
-    return StateKeeper(tmp_path / "state" / "heartbeat.state.json", clock, endpoint=URL, beat=5.0)
+    return StateKeeper(
+        tmp_path / "state" / "heartbeat.state.json", clock, session="demo", endpoint=URL, beat=5.0
+    )
 
 
 STANDING = Standing(
@@ -93,6 +95,7 @@ def test_the_fields_are_those_that_users_know(keeper: StateKeeper) -> None:
     assert told["next_restart"] == "2026-01-27T16:00:00Z"
     assert told["last_boundary"] is None
     assert told["clock_skew_seconds"] == -0.012
+    assert told["session"] == "demo"
     json.dumps(state, allow_nan=False)
 
 
@@ -186,12 +189,14 @@ def test_the_last_boundary_survives_the_process(
     tmp_path: Path, clock: HandClock, event: events.Event
 ) -> None:
     path = tmp_path / "state.json"
-    first = StateKeeper(path, clock, endpoint=URL, beat=5.0)
+    first = StateKeeper(path, clock, session="demo", endpoint=URL, beat=5.0)
     assert first.last_boundary_ms is None
     first.hear(event)
     first.write(first.state(STANDING))
-    second = StateKeeper(path, clock, endpoint=URL, beat=5.0)
+    second = StateKeeper(path, clock, session="demo", endpoint=URL, beat=5.0)
     assert second.last_boundary_ms == WALL + 7_200_000
+    other = StateKeeper(path, clock, session="other", endpoint=URL, beat=5.0)
+    assert other.last_boundary_ms is None
 
 
 @pytest.mark.parametrize(
@@ -216,7 +221,7 @@ def test_a_damaged_state_file_keeps_no_recorder_from_starting(
 ) -> None:
     path = tmp_path / "state.json"
     path.write_text(content)
-    keeper = StateKeeper(path, clock, endpoint=URL, beat=5.0)
+    keeper = StateKeeper(path, clock, session="demo", endpoint=URL, beat=5.0)
     assert keeper.last_boundary_ms is None
     keeper.write(keeper.state(STANDING))
     assert (read_json(path) or {})["status"] == "recording"

@@ -130,6 +130,41 @@ def test_the_last_words_are_those_of_this_run(
     assert look(session, NOW)[1]["reason"] == "exit code 2: bad config"
 
 
+def of_session(name: str, pid: int) -> dict[str, Any]:
+    return {"pid": pid, "pid_started": started_at(pid), "session": name, "owed": 10, "on_disk": 9}
+
+
+def test_the_state_of_another_session_is_no_evidence_of_this_one(
+    session: KnownSession, child: subprocess.Popen[bytes]
+) -> None:
+    write_state(session, os.getpid(), metadata=of_session("demo", os.getpid()))
+    assert look(session, NOW)[0] is Word.RECORDING
+    write_state(session, os.getpid(), metadata=of_session("other", os.getpid()))
+    word, record = look(session, NOW)
+    assert word is Word.DEAD
+    assert "session other" in record["reason"]
+    assert (record["pid"], record["owed"], record["on_disk"]) == (None, 0, 0)
+    # Both run, and take turns at writing one file.
+    began = started_at(child.pid)
+    kept = dataclasses.replace(session, keeper_pid=child.pid, keeper_started=began)
+    word, record = look(kept, NOW)
+    assert word is Word.STALLED
+    assert "session other" in record["reason"]
+    # The other one has ended, and this one has just been started.
+    write_state(
+        session, os.getpid(), metadata=of_session("other", os.getpid()) | {"pid_started": 0}
+    )
+    assert look(kept, NOW)[0] is Word.STARTING
+
+
+def test_how_another_session_ended_is_no_evidence_of_this_one(session: KnownSession) -> None:
+    write_json(Path(session.exit_file), {"at": to_text(NOW), "code": 0, "name": "demo"})
+    write_state(session, os.getpid(), metadata=of_session("other", os.getpid()))
+    assert look(session, NOW)[0] is Word.STOPPED
+    write_json(Path(session.exit_file), {"at": to_text(NOW), "code": 0, "name": "other"})
+    assert look(session, NOW)[0] is Word.DEAD
+
+
 @pytest.mark.parametrize("told", [None, "", "soon", 5, "2026-01-27T14:00:00"])
 def test_a_state_without_a_time_is_stalled_and_no_traceback(
     session: KnownSession, told: object
