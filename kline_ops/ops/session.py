@@ -18,7 +18,7 @@ from kline_ops.watch.files import Json, section
 from kline_ops.watch.process import Process, look_at
 from kline_ops.watch.registry import KnownSession, find_session
 from kline_ops.watch.status import free_bytes
-from kline_ops.watch.verdict import DISK_FULL, is_full
+from kline_ops.watch.verdict import DISK_FULL, NO_DATA_YET, is_full
 
 if TYPE_CHECKING:
     from kline_ops.clock import Clock
@@ -144,7 +144,7 @@ def _wait_for_data(settings: Settings, began_ms: int, clock: Clock, wait: float)
         if state is not None and _written_since(settings.state_file, began_ms):
             if section(state, "metadata").get("live"):
                 return Started(has_data=True, reason="")
-            reason = str(state.get("error") or reason)
+            reason = str(state.get("error") or reason).removeprefix(NO_DATA_YET)
         time.sleep(_POLL)
     if is_full(free_bytes(settings.data_dir)):
         reason = DISK_FULL

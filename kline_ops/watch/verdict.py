@@ -35,12 +35,14 @@ class Word(enum.Enum):
 #: The state file may be this many beats late, and never less than this many seconds.
 _LATE_BEATS = 3
 _LATE_SECONDS = 5.0
-#: Seconds without any connection that delivers before a session is called stalled.
+#: Seconds without any connection that delivers before a session that had data is called stalled.
 _DARK_SECONDS = 10.0
 #: Seconds between two runs of a recorder that are nothing to worry about.
 _BETWEEN_SECONDS = 5.0
 #: Bytes free that are as good as none.
 _NO_SPACE = 65_536
+#: What the reason begins with while nothing has ever arrived.
+NO_DATA_YET = "no data yet: "
 DISK_FULL = "the disk of its files is full"
 _SUSPENDED = "the process is suspended (continue it with: kill -CONT)"
 
@@ -77,15 +79,14 @@ def judge(facts: Facts) -> tuple[Word, str]:
     """What the recorder is, by its data."""
     if facts.disk_error is not None:
         return Word.STALLED, facts.disk_error
-    dark = facts.dark_for is not None and facts.dark_for > _DARK_SECONDS
+    if not facts.has_data and facts.feed_error:
+        # Nothing shows yet that the next attempt will do better: a typo, a refused certificate.
+        return Word.STALLED, f"{NO_DATA_YET}{facts.feed_error}"
     if not facts.has_data and facts.pursued == 0:
-        if dark and facts.feed_error:
-            return Word.STALLED, f"no data yet: {facts.feed_error}"
         if facts.uptime > facts.stall:
-            why = facts.feed_error or facts.rest_error or "the stream is silent"
-            return Word.STALLED, f"no data yet: {why}"
-        return Word.STARTING, facts.feed_error or facts.rest_error or "waiting for the first data"
-    if dark:
+            return Word.STALLED, f"{NO_DATA_YET}{facts.rest_error or 'the stream is silent'}"
+        return Word.STARTING, facts.rest_error or "waiting for the first data"
+    if facts.dark_for is not None and facts.dark_for > _DARK_SECONDS:
         return Word.STALLED, f"not connected: {facts.feed_error or 'no connection delivers'}"
     if facts.silent_for is not None and facts.silent_for > facts.stall:
         return Word.STALLED, f"connected, but silent for {facts.silent_for:.0f} s"

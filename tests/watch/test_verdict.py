@@ -73,7 +73,10 @@ def test_a_recorder_with_data_is_judged_by_its_data(
     ("changes", "word", "reason"),
     [
         ({}, Word.STARTING, "waiting for the first data"),
-        ({"feed_error": "refused"}, Word.STARTING, "refused"),
+        ({"feed_error": "refused"}, Word.STALLED, "no data yet: refused"),
+        ({"feed_error": "refused", "pursued": 5}, Word.STALLED, "no data yet: refused"),
+        ({"dark_for": None, "feed_error": None}, Word.STARTING, "waiting for the first data"),
+        ({"rest_error": "503"}, Word.STARTING, "503"),
         ({"uptime": 11.0, "dark_for": 11.0}, Word.STARTING, "waiting for the first data"),
         (
             {"uptime": 11.0, "dark_for": 11.0, "feed_error": "refused"},
