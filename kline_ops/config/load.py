@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 import yaml
@@ -68,7 +68,25 @@ def read(path: Path, environ: Mapping[str, str]) -> Config:
     except msgspec.ValidationError as error:
         what, _, place = str(error).partition(" - at `")
         field = place.rstrip("`").removeprefix("$.")
-        raise ConfigError(f"{what} (in {where})", field=field) from None
+        if source := variable_of(field, environ):
+            where = f"the environment: {source}"
+        raise ConfigError(f"{what} (in {where})", field=field, hint=_allowed(field)) from None
+
+
+def variable_of(field: str, environ: Mapping[str, str]) -> str | None:
+    """The variable that a key's value came from (its section's, or one of its own keys'), if any."""
+    for variable in sorted(environ, reverse=True):
+        if not variable.startswith(ENV_PREFIX) or not field:
+            continue
+        key = ".".join(_key_of(variable))
+        if f"{field}.".startswith(f"{key}.") or f"{key}.".startswith(f"{field}."):
+            return variable
+    return None
+
+
+def _key_of(variable: str) -> list[str]:
+    """``KLINE_OPS__WEBSOCKET__PING__INTERVAL`` is ``websocket.ping.interval``."""
+    return variable.removeprefix(ENV_PREFIX).lower().split("__")
 
 
 def shipped() -> Path:
@@ -116,20 +134,24 @@ def _parse(path: Path) -> Tree:
         raise ConfigError(f"{path} does not exist", hint="check the path") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from None
-    try:
-        tree = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}", hint=error.hint) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not YAML"
-        raise ConfigError(f"{path}{line}: {problem}", hint="check the indentation there") from None
+    tree = _from_yaml(text, str(path), hint="check the indentation there")
     if tree is None:
         raise ConfigError(f"{path} is empty", hint="see the shipped configs for an example")
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} is not a mapping of keys to values")
     return tree
+
+
+def _from_yaml(text: str, where: str, *, hint: str) -> Any:
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}", hint=error.hint) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise ConfigError(f"{where}{line}: {problem}", hint=hint) from None
 
 
 def _check_keys(tree: Tree, section: type[msgspec.Struct], prefix: str, where: str) -> None:
@@ -160,10 +182,25 @@ def _section_of(kind: Any) -> type[msgspec.Struct] | None:
     return None
 
 
+def _allowed(field: str) -> str:
+    """The values that a key may have, where they are a few words: ``dev, trace or prod``."""
+    kind: Any = Config
+    for key in field.split("."):
+        section = _section_of(kind)
+        kinds = {
+            known.name: known.type for known in msgspec.structs.fields(section or msgspec.Struct)
+        }
+        kind = kinds.get(key)
+    if get_origin(kind) is not Literal:
+        return ""
+    *others, last = map(str, get_args(kind))
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def _override(tree: Tree, variable: str, value: str) -> None:
     """``KLINE_OPS__WEBSOCKET__PING__INTERVAL=5`` is ``websocket.ping.interval: 5``."""
-    *sections, key = variable.removeprefix(ENV_PREFIX).lower().split("__")
-    update: Tree = {key: yaml.load(value, _Loader)}  # noqa: S506 - a SafeLoader
+    *sections, key = _key_of(variable)
+    update: Tree = {key: _from_yaml(value, variable, hint="put the value in quotes")}
     for section in reversed(sections):
         update = {section: update}
     _check_keys(update, Config, "", f"the environment: {variable}")

@@ -87,8 +87,19 @@ def load_settings(
     Raises:
         ConfigError: one line that names the key and what is wrong with it.
     """
+    environ = os.environ if environ is None else environ
     path = load.find(name, explicit)
-    config = load.read(path, os.environ if environ is None else environ)
+    config = load.read(path, environ)
+    try:
+        return _resolve(name, path, config)
+    except ConfigError as error:
+        if variable := load.variable_of(error.field, environ):
+            told = f"{error} (in the environment: {variable})"
+            raise ConfigError(told, hint=error.hint) from None
+        raise
+
+
+def _resolve(name: str, path: Path, config: Config) -> Settings:
     ws_url, rest_url, warnings = _addresses(config)
     failover_urls = _failover_urls(config, ws_url)
     return Settings(
@@ -193,7 +204,7 @@ def _url(text: str, schemes: tuple[str, ...], field: str) -> str:
         good = False
     if not good or any(character.isspace() for character in text):
         raise ConfigError(
-            f"{text!r} is no {schemes[-1]}:// address",
+            f"{text!r} is no {schemes[0]}:// or {schemes[1]}:// address",
             field=field,
             hint=VENUES["mainnet"].ws_url if schemes[0] == "ws" else VENUES["mainnet"].rest_url,
         )

@@ -153,6 +153,67 @@ def test_a_wrong_variable_is_named(settings_of):
         settings_of(GOOD, KLINE_OPS__WEBSOKCET__X="1")
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("RECORD__GRACE", "abc", "record.grace: Expected `float`, got `str`"),
+        ("RECORD__GRACE", ".inf", "record.grace: not a finite number"),
+        ("RECORD", "5", "record: Expected"),
+        ("RECORD__GRACE__X", "5", "record.grace: Expected"),
+        ("RECORD", "{fsync: maybe}", "record.fsync: Invalid enum value 'maybe'"),
+        ("RECORD__FSYNC", "[", "line 1"),
+        ("RECORD__FSYNC", "a: b: c", "mapping values are not allowed here"),
+        ("RECORD", "{grace: 1, grace: 2}", "stands twice"),
+        ("RECORD__SINCE", "yesterday", "record.since: 'yesterday' is no time"),
+        ("BINANCE__WS_URL", "nowhere", "binance.ws_url: 'nowhere' is no ws:// or wss:// address"),
+        ("BINANCE__STREAM__TIMEFRAME", "1x", "binance.stream.timeframe: unknown interval '1x'"),
+        ("BINANCE__RECONNECT__MODULO", "4x", "binance.reconnect.modulo"),
+    ],
+)
+def test_a_wrong_value_of_a_variable_is_blamed_on_the_variable(
+    settings_of, variable: str, value: str, words: str
+):
+    with pytest.raises(ConfigError) as refused:
+        settings_of(GOOD, **{f"KLINE_OPS__{variable}": value, "KLINE_OPS__LOGGER__PRESET": "dev"})
+    line = refused.value.one_line()
+    assert words in line
+    assert f"KLINE_OPS__{variable}" in line
+    assert "test.yml" not in line
+    assert "KLINE_OPS__LOGGER__PRESET" not in line
+
+
+def test_a_wrong_value_of_the_file_is_not_blamed_on_a_variable(settings_of):
+    with pytest.raises(ConfigError, match=r"record.grace.*test\.yml") as refused:
+        settings_of(GOOD + "record: {grace: abc}\n", KLINE_OPS__RECORD__FSYNC="never")
+    assert "KLINE_OPS" not in refused.value.one_line()
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "hint"),
+    [
+        (GOOD + "record: {fsync: maybe}\n", "record.fsync", "always or never"),
+        (GOOD + "logger: {preset: loud}\n", "logger.preset", "dev, trace or prod"),
+        (
+            GOOD.replace("{stream", "{environment: moon, stream"),
+            "binance.environment",
+            "mainnet, testnet or us",
+        ),
+        (GOOD.replace("1h}", "1h, type: trade}"), "binance.stream.type", "kline"),
+    ],
+)
+def test_a_value_that_is_none_of_a_few_lists_them(settings_of, text: str, field: str, hint: str):
+    with pytest.raises(ConfigError, match="Invalid enum value") as refused:
+        settings_of(text)
+    assert (refused.value.field, refused.value.hint) == (field, hint)
+
+
+def test_an_address_names_the_schemes_that_it_may_have(settings_of):
+    with pytest.raises(ConfigError, match="is no ws:// or wss:// address"):
+        settings_of(GOOD.replace("{stream", "{ws_url: 'http://x', stream"))
+    with pytest.raises(ConfigError, match="is no http:// or https:// address"):
+        settings_of(GOOD.replace("{stream", "{rest_url: 'ws://x', stream"))
+
+
 def test_a_time_in_yaml_stays_text(settings_of):
     assert settings_of(GOOD + "record: {since: 2026-01-01}\n").since_ms == 1_767_225_600_000
 
