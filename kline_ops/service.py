@@ -24,6 +24,7 @@ from kline_ops import events
 from kline_ops.budget import Budget, budget_path
 from kline_ops.clock import Clock, read
 from kline_ops.config.settings import Rotation, Settings
+from kline_ops.config.trust import tls_context
 from kline_ops.config.venues import venue_key
 from kline_ops.errors import JournalError
 from kline_ops.events import Bus, Listener
@@ -130,12 +131,13 @@ class Session:
 
         Raises:
             JournalError: the candle file is not ours to write.
+            ConfigError: SSL_CERT_FILE can not be used.
         """
         async with AsyncExitStack() as stack:
             ws_url, rest_url = await self._addresses(stack)
-            if ws_url.startswith("wss:") or (rest_url or "").startswith("https:"):
-                # One for all connections: each costs 16 ms and 2 MB. SSL_CERT_FILE is honoured.
-                self._tls = ssl.create_default_context()
+            if self._settings.uses_tls:
+                # One for all connections: each costs 16 ms and 2 MB.
+                self._tls = tls_context(os.environ)
             budget = Budget(self._budget_file, venue_key(ws_url), self._clock)
             self._keeper = self._new_keeper(ws_url)
             self._recorder = recorder = self._new_recorder(rest_url, budget)

@@ -12,9 +12,13 @@ app = typer.Typer(help="Look at a session's config.", no_args_is_help=True)
 @app.command("check")
 def check(name: NewName, config: ConfigFile = None) -> None:
     """Say whether a config can be used; the first error otherwise (exit 2)."""
+    import os
+
     from kline_ops.config.settings import load_settings
+    from kline_ops.config.trust import check_trust
 
     settings = load_settings(name, config)
+    check_trust(settings, os.environ)
     for warning in settings.warnings:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"{settings.path} is good: {settings.stream.symbol} {settings.stream.interval}")

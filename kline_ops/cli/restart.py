@@ -16,10 +16,13 @@ def restart(
     wait: Annotated[float, typer.Option(help="Seconds to wait for the first data.", min=0)] = 20.0,
 ) -> None:
     """A fresh recorder process: for an upgrade or a new config. What is missed comes from REST."""
+    import os
+
     from kline_ops.cli.known import known_session
     from kline_ops.cli.start import start
     from kline_ops.clock import SystemClock
     from kline_ops.config.settings import load_settings
+    from kline_ops.config.trust import check_trust
     from kline_ops.errors import EXIT_NOT_RUNNING, EXIT_USAGE, SessionError
     from kline_ops.ops import session
 
@@ -35,6 +38,7 @@ def restart(
             hint="restart it where it was started",
         )
     path = config or Path(known.config)
-    load_settings(name, path)  # a config that can not be used must not end the recording
+    # A config that can not be used must not end the recording.
+    check_trust(load_settings(name, path), os.environ)
     session.stop(known, SystemClock(), timeout=10.0)
     start(name, path, wait)

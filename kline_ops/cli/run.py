@@ -25,6 +25,7 @@ def run(
     from kline_ops.cli.foreground import record
     from kline_ops.cli.output import OutputError
     from kline_ops.config.settings import load_settings
+    from kline_ops.config.trust import check_trust
     from kline_ops.errors import EXIT_GOOD, ConfigError
     from kline_ops.service import new_journal
 
@@ -32,6 +33,7 @@ def run(
     preset = log_preset or settings.config.logger.preset
     if preset not in {"prod", "dev", "trace"}:
         raise ConfigError(f"no preset {preset!r}", field="--log-preset", hint="prod, dev or trace")
+    check_trust(settings, os.environ)
     journal = new_journal(settings)
     # Not asyncio.run(): it waits for the resolver's threads, and a name server may hang for long.
     asyncio.new_event_loop().run_until_complete(record(settings, journal, preset))

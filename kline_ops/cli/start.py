@@ -19,9 +19,12 @@ def start(
 
     After the wait it says what is wrong (exit 1), and the session goes on trying.
     """
+    import os
+
     from kline_ops.cli.known import remember_session
     from kline_ops.clock import SystemClock
     from kline_ops.config.settings import load_settings
+    from kline_ops.config.trust import check_trust
     from kline_ops.errors import EXIT_FINDING, SessionError
     from kline_ops.ops import session
     from kline_ops.watch.registry import find_session
@@ -34,6 +37,7 @@ def start(
     if running:
         typer.echo(f"{name} is running already")
     else:
+        check_trust(settings, os.environ)
         started = session.start(
             settings, SystemClock(), wait, register=lambda: remember_session(settings, None)
         )

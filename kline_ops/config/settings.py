@@ -54,6 +54,13 @@ class Settings:
     warnings: tuple[str, ...] = ()
 
     @property
+    def uses_tls(self) -> bool:
+        """Does it ask an exchange for a certificate?"""
+        return any(
+            url and url.startswith(("wss:", "https:")) for url in (self.ws_url, self.rest_url)
+        )
+
+    @property
     def csv(self) -> Path:
         """The candle file."""
         return self.data_dir / self.stream.file_name
