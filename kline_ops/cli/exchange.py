@@ -30,6 +30,7 @@ def exchange(
     """
     import asyncio
     import tempfile
+    from contextlib import ExitStack
 
     from kline_ops.clock import SystemClock
     from kline_ops.exchange.foreground import serve_until_signalled
@@ -40,13 +41,16 @@ def exchange(
 
     market = Market(seed) if replay is None else ReplayMarket(replay)
     context = None
-    if tls or tls_dir is not None:
-        folder = tls_dir or Path(tempfile.mkdtemp(prefix="kline-ops-exchange-"))
-        authority = make_authority(folder)
-        context = authority.good()
-        typer.echo(f"certificate authority: {authority.file}")
-        typer.echo(f"to use it: SSL_CERT_FILE={authority.file} kline-ops run NAME")
-    server = ExchangeServer(
-        market, SystemClock(), host=host, port=port, ssl=context, log=typer.echo
-    )
-    asyncio.run(serve_until_signalled(server, typer.echo))
+    with ExitStack() as stack:
+        if tls or tls_dir is not None:
+            folder = tls_dir or Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="kline-ops-exchange-"))
+            )
+            authority = make_authority(folder)
+            context = authority.good()
+            typer.echo(f"certificate authority: {authority.file}")
+            typer.echo(f"to use it: SSL_CERT_FILE={authority.file} kline-ops run NAME")
+        server = ExchangeServer(
+            market, SystemClock(), host=host, port=port, ssl=context, log=typer.echo
+        )
+        asyncio.run(serve_until_signalled(server, typer.echo))

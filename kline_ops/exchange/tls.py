@@ -78,7 +78,8 @@ def _new_ca() -> CA:
         import trustme  # noqa: PLC0415
     except ImportError:
         raise MachineError(
-            "certificates need the package trustme", hint="pip install 'kline-ops[tls]'"
+            "certificates need the package trustme",
+            hint="pip install '.[tls]' in a clone, else pip install 'kline-ops[tls]'",
         ) from None
     return trustme.CA()
 

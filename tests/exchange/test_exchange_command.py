@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from kline_ops.cli.exchange import exchange
-from kline_ops.errors import InputError
+from kline_ops.errors import InputError, MachineError
 
 COMMAND = "import typer; from kline_ops.cli.exchange import exchange; typer.run(exchange)"
 
@@ -96,3 +96,36 @@ def test_a_port_or_host_that_can_not_be() -> None:
 def test_a_recording_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can not be read"):
         call(replay=tmp_path / "none.csv")
+
+
+def test_the_folder_of_its_certificate_goes_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with running("--tls") as (process, lines):
+        assert Path(found(r"certificate authority: (\S+)", lines)).is_relative_to(tmp_path)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_was_named_is_kept(tmp_path: Path) -> None:
+    with running("--tls-dir", str(tmp_path)) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 0
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_without_trustme_it_says_what_to_install_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "trustme", None)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(MachineError) as error:
+        call(tls=True)
+    assert error.value.exit_code == 5
+    assert error.value.one_line() == (
+        "certificates need the package trustme."
+        " Try: pip install '.[tls]' in a clone, else pip install 'kline-ops[tls]'"
+    )
+    assert list(tmp_path.iterdir()) == []
