@@ -141,3 +141,16 @@ def test_without_standard_input_it_records(machine: Machine) -> None:
     finally:
         child.kill()
         child.wait()
+
+
+def test_under_nohup_it_outlives_its_terminal(machine: Machine) -> None:
+    child = machine.begin(
+        "run", "demo", stdout=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )  # fmt: skip
+    until(lambda: recording(machine, child.pid))
+    child.send_signal(signal.SIGHUP)
+    before = machine.state("demo")["candles_received"]
+    until(lambda: machine.state("demo")["candles_received"] > before)
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(5) == 0
