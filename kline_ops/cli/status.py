@@ -11,6 +11,8 @@ import typer
 from kline_ops.cli.options import AsJson, ConfigFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kline_ops.watch.registry import KnownSession
     from kline_ops.watch.verdict import Word
 
@@ -24,6 +26,9 @@ _COLOURS = {
 }
 #: Seconds that a clock may be off without a word.
 _NOTABLE_SKEW = 1.0
+_TITLES = ["session", "state", "stream", "last candle", "owed", "on disk", "missing"]
+#: The columns from here on are numbers.
+_FIRST_COUNT = 4
 
 
 def status(
@@ -78,23 +83,29 @@ def show_all(records: list[dict[str, Any]], *, as_json: bool) -> None:
     if not records:
         typer.echo("no session has been started here; begin with: kline-ops start demo")
         return
-    from rich.console import Console
-    from rich.table import Table
+    for line in _table([_TITLES, *(_cells(record) for record in records)]):
+        typer.echo(line)
 
-    table = Table(box=None, pad_edge=False)
-    for title in ("session", "state", "stream", "last candle", "owed", "on disk", "missing"):
-        table.add_column(
-            title, justify="right" if title in {"owed", "on disk", "missing"} else "left"
-        )
-    for record in records:
-        table.add_row(
-            record["name"],
-            f"[{_COLOURS[record['state']]}]{record['state']}[/]",
-            f"{record['symbol']} {record['interval']}",
-            record["last_candle"] or "-",
-            *(f"{record[key]:,}" for key in ("owed", "on_disk", "missing")),
-        )
-    Console().print(table)
+
+def _cells(record: dict[str, Any]) -> list[str]:
+    stream = f"{record['symbol']} {record['interval']}"
+    counts = (f"{record[key]:,}" for key in ("owed", "on_disk", "missing"))
+    return [record["name"], record["state"], stream, record["last_candle"] or "-", *counts]
+
+
+def _table(rows: list[list[str]]) -> Iterator[str]:
+    """One line a session, as wide as it needs: what a narrow terminal would cut off can not be read."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            cell.ljust(width) if place < _FIRST_COUNT else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        if row is _TITLES:
+            yield typer.style("  ".join(cells), bold=True)
+            continue
+        cells[1] = typer.style(cells[1], fg=_COLOURS[row[1]])
+        yield "  ".join(cells)
 
 
 def _text(record: dict[str, Any]) -> str:

@@ -57,7 +57,8 @@ class Settings:
     def uses_tls(self) -> bool:
         """Does it ask an exchange for a certificate?"""
         return any(
-            url and url.startswith(("wss:", "https:")) for url in (self.ws_url, self.rest_url)
+            url and url.startswith(("wss:", "https:"))
+            for url in (self.ws_url, self.rest_url, *self.failover_urls)
         )
 
     @property

@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 from kline_ops.cli.app import app
-from tests.support.machine import ROOT, Machine
+from tests.support.machine import ROOT, Machine, until
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 PUBLIC = [name for name, command in COMMANDS.items() if not command.hidden]
@@ -142,3 +142,26 @@ def test_a_json_report_of_a_file(machine: Machine) -> None:
             "last_missing": "2026-01-01T02:00:00Z",
         }
     ]
+
+
+def test_a_session_is_one_line_however_narrow_the_terminal_is(machine: Machine) -> None:
+    (machine.folder / "any.yml").write_text(
+        "exchange: {embedded: true}\nbinance: {stream: {symbol: btcusdt, timeframe: 1s}}\n"
+    )
+    for name in ("demo", "x" * 64):
+        child = machine.begin("run", name, "--config", "any.yml", stdout=subprocess.DEVNULL)
+        until(lambda name=name: machine.state(name).get("metadata", {}).get("live"))
+        child.terminate()
+        assert child.wait(5) == 0
+    for columns in ("1", "20", "80", "200"):
+        for command in ("list", "status"):
+            shown = machine.run(command, COLUMNS=columns)
+            assert (shown.returncode, shown.stderr) == (0, "")
+            title, *lines = (line.split() for line in shown.stdout.splitlines())
+            assert title[:2] == ["session", "state"]
+            assert [line[:4] for line in lines] == [
+                ["demo", "STOPPED", "BTCUSDT", "1s"],
+                ["x" * 64, "STOPPED", "BTCUSDT", "1s"],
+            ]
+        one = machine.run("status", "demo", COLUMNS=columns)
+        assert one.stdout.startswith("demo  STOPPED\n")
