@@ -33,6 +33,9 @@ def _run() -> int:
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()
+    except output.ReaderGoneError as error:
+        output.discard()
+        return error.exit_code
     except output.OutputError as error:
         output.discard()
         return _fail(error.one_line(), error.exit_code)
@@ -42,10 +45,6 @@ def _run() -> int:
         return _INTERRUPTED
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has gone (`… | head`): end quietly, at exit too.
-        output.discard()
-        return EXIT_USAGE
     except Exception as error:
         if isinstance(error, usage_error):
             # Without arguments the help is shown, and there is nothing more to say.

@@ -24,14 +24,18 @@ class OutputError(KlineOpsError):
     exit_code = EXIT_USAGE
 
 
+class ReaderGoneError(OutputError):
+    """Whoever read our output has gone (``… | head``): nothing that anybody has to be told."""
+
+
 class _Output(io.FileIO):
-    """Raises OutputError instead of OSError; a reader that has gone stays BrokenPipeError."""
+    """Raises OutputError instead of OSError, which Typer would answer with the code of a finding."""
 
     def write(self, data: ReadableBuffer, /) -> int:
         try:
             return super().write(data)
         except BrokenPipeError:
-            raise
+            raise ReaderGoneError("nobody reads the output") from None
         except OSError as error:
             raise OutputError(f"cannot write the output: {error.strerror}") from None
 

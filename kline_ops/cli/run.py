@@ -37,6 +37,6 @@ def run(
     journal = new_journal(settings)
     # Not asyncio.run(): it waits for the resolver's threads, and a name server may hang for long.
     asyncio.new_event_loop().run_until_complete(record(settings, journal, preset))
-    with contextlib.suppress(OutputError, BrokenPipeError):  # the log file has what it says
+    with contextlib.suppress(OutputError):  # the log file has what it says
         sys.stdout.flush()
     os._exit(EXIT_GOOD)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -51,6 +52,19 @@ def test_every_command_says_that_its_output_can_not_be_written(ended: Machine) -
             2,
             "kline-ops: cannot write the output: Bad file descriptor\n",
         ), command
+
+
+def test_a_reader_that_has_gone_is_neither_an_error_nor_a_finding(ended: Machine) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    for command in COMMANDS:
+        ran = subprocess.run(
+            [sys.executable, "-m", "kline_ops", *command.split()],
+            env=ended.environ, cwd=ended.folder, stdout=writer, stderr=subprocess.PIPE, text=True,
+            check=False,
+        )  # fmt: skip
+        assert (ran.returncode, ran.stderr) == (2, ""), command
+    os.close(writer)
 
 
 def test_where_there_is_nothing_to_say_nothing_has_to_be_written(ended: Machine) -> None:
