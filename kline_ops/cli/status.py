@@ -123,10 +123,8 @@ def _text(record: dict[str, Any]) -> str:
     )
     under_way = record["owed"] - record["on_disk"] - record["missing"]
     if under_way > 0:
-        # Closed within `grace`, or on the way to the disk; after the end: for the next start.
-        counts += f", {under_way:,} " + (
-            "on the way" if record["uptime_seconds"] else "not fetched"
-        )
+        # Closed within `grace`, or on the way to the disk.
+        counts += f", {under_way:,} on the way"
     rows = [
         ("stream", f"{record['symbol']} {record['interval']} from {record['endpoint']}"),
         ("last candle", last),

@@ -76,7 +76,8 @@ class StateKeeper:
     def hear(self, event: Event) -> None:
         """Listener: counts."""
         match event:
-            case events.Live(connection=number):
+            case events.Live(connection=number, endpoint=endpoint):
+                self._endpoint = endpoint
                 # One that comes up while none delivers is a reconnect; the others are replacements.
                 self._reconnects += self._has_been_live and not self._live
                 self._has_been_live = True
@@ -140,7 +141,8 @@ class StateKeeper:
                 "last_boundary": _text(self.last_boundary_ms),
                 "owed": standing.owed,
                 "on_disk": standing.on_disk,
-                "missing": standing.missing,
+                # After the end nothing is on its way any more.
+                "missing": standing.owed - standing.on_disk if self._stopped else standing.missing,
                 "clock_skew_seconds": standing.clock_skew,
                 "restarts_planned": self._planned,
                 "reconnects": self._reconnects,

@@ -1,5 +1,6 @@
 """The state file: what is counted, and how the session stands."""
 
+import dataclasses
 import json
 import os
 from dataclasses import replace
@@ -97,6 +98,20 @@ def test_the_fields_are_those_that_users_know(keeper: StateKeeper) -> None:
     assert told["clock_skew_seconds"] == -0.012
     assert told["session"] == "demo"
     json.dumps(state, allow_nan=False)
+
+
+def test_the_counts_add_up_after_the_end(keeper: StateKeeper) -> None:
+    """A candle that closed just before the stop is missing then, not on its way."""
+    standing = dataclasses.replace(STANDING, owed=42, on_disk=41, missing=0)
+    assert keeper.state(standing)["metadata"]["missing"] == 0
+    keeper.hear(events.SessionStopped(reason="asked to"))
+    assert keeper.state(standing)["metadata"]["missing"] == 1
+
+
+def test_the_address_is_the_one_that_delivers(keeper: StateKeeper) -> None:
+    assert keeper.state(STANDING)["metadata"]["endpoint"] == URL
+    keeper.hear(events.Live(connection=1, endpoint="ws://other/ws", seconds=0.1))
+    assert keeper.state(STANDING)["metadata"]["endpoint"] == "ws://other/ws"
 
 
 def test_the_first_connection_is_no_reconnect(keeper: StateKeeper) -> None:
