@@ -46,6 +46,9 @@ class MarketData(Protocol):
     def first_open(self, interval: Interval) -> int:
         """The open time of the first candle there is, in milliseconds."""
 
+    def exists(self, symbol: str, interval: Interval, open_ms: int) -> bool:
+        """Whether there is a candle that opens then."""
+
     def bar(self, symbol: str, interval: Interval, open_ms: int, end_ms: int | None = None) -> Bar:
         """The candle that opens at ``open_ms``; with ``end_ms`` as it stood at that moment.
 

@@ -41,6 +41,8 @@ class Subscriptions:
     def __init__(self, streams: Iterable[str], *, combined: bool, limit: int) -> None:
         # A dict keeps the order in which they came, which is the order they are listed in.
         self.streams = dict.fromkeys(streams)
+        #: What the last message subscribed to, new or not.
+        self.renewed: tuple[str, ...] = ()
         self.combined = combined
         self._limit = limit
         self._methods: dict[str, Callable[[list[object]], object]] = {
@@ -55,6 +57,7 @@ class Subscriptions:
         """Carry out a control message; the answer is the frame to send back."""
         request_id: object = None
         identified = False
+        self.renewed = ()
         try:
             message = _parse(text)
             method, params = _method(message), message.get("params", [])
@@ -69,7 +72,8 @@ class Subscriptions:
             return _dump({**refusal, "id": request_id} if identified else refusal)
 
     def _subscribe(self, params: list[object]) -> None:
-        wanted = self.streams | dict.fromkeys(_names(params))
+        names = dict.fromkeys(_names(params))
+        wanted = self.streams | names
         if len(wanted) > self._limit:
             # The documentation gives the limit, and no text for its answer.
             raise ControlError(
@@ -77,6 +81,7 @@ class Subscriptions:
                 f"Invalid request: a connection can listen to at most {self._limit} streams",
             )
         self.streams = wanted
+        self.renewed = tuple(names)
 
     def _unsubscribe(self, params: list[object]) -> None:
         for name in _names(params):

@@ -9,22 +9,21 @@ from the event loop's timers, so that the exchange lives in virtual time as well
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from ssl import SSLContext
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
 
 from kline_ops.clock import Clock
-from kline_ops.exchange import http
+from kline_ops.exchange.altered import AlteredMarket
 from kline_ops.exchange.bar import MarketData
+from kline_ops.exchange.delivery import Delivery
 from kline_ops.exchange.faults import NO_HANDSHAKE, ActiveFaults, FaultKind
-from kline_ops.exchange.http import HttpFront
-from kline_ops.exchange.limits import SlidingLimit
+from kline_ops.exchange.gate import Gate
+from kline_ops.exchange.port import Port
 from kline_ops.exchange.publisher import Publisher
 from kline_ops.exchange.records import SessionRecord
 from kline_ops.exchange.session import GOING_AWAY, Connection, ExchangeOptions, Session
@@ -44,16 +43,17 @@ def _no_log(_line: str) -> None:
 
 
 class ExchangeCore:
-    """An exchange without faults, between ``async with`` and its end.
+    """An exchange that keeps to its faults, between ``async with`` and its end.
 
     Args:
-        market: where the candles come from.
+        market: where the candles come from. Exchanges may share one; with an
+            :class:`~kline_ops.exchange.altered.AlteredMarket` they share what becomes of it, too.
         clock: all that the exchange knows of time.
         host: the address to listen on.
         port: 0 for a free one; see :attr:`ws_url`.
         ssl: for ``wss`` and ``https``.
         options: limits and pace.
-        log: takes a line for each session that opens or ends.
+        log: takes a line for each session that opens or ends, and for each fault.
 
     Raises:
         OSError: from :meth:`start`, where the port can not be had.
@@ -72,39 +72,50 @@ class ExchangeCore:
     ) -> None:
         self.market = market
         self.options = options or ExchangeOptions()
-        self.host = host
-        self.port = port
-        #: Wall times in milliseconds of all handshakes that were tried, refused ones included.
-        self.attempts: list[int] = []
         #: All sessions that there have been, in the order of their opening.
         self.sessions: list[SessionRecord] = []
-        #: Requests by path, whatever came of them.
-        self.rest_requests: Counter[str] = Counter()
         self._clock = clock
-        self._ssl = ssl
+        self._secure = ssl is not None
         self._log = log
         self._faults = ActiveFaults()
-        self._http = HttpFront(market, self.options)
-        self._admission: dict[str, SlidingLimit] = {}
-        self._publisher = Publisher(market, clock, self.options, self._deliver)
+        self._altered = market if isinstance(market, AlteredMarket) else AlteredMarket(market)
+        self._gate = Gate(self._altered, clock, self.options, self._faults, self._desk)
+        self.attempts = self._gate.attempts
+        self.rest_requests = self._gate.rest_requests
+        self._publisher = Publisher(
+            self._altered, clock, self.options, self._deliver, self._event_ms
+        )
+        self._delivery = Delivery(self._faults, clock.monotonic, self._later, self._silent)
+        self._port = Port(host, port, ssl, self.options, self._serve_session, self._gate.route)
         self._live: dict[int, Session] = {}
-        self._connections: set[Connection] = set()
-        self._listener: Server | None = None
-        self._retired: list[Server] = []
         self._runner: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._timers: set[asyncio.TimerHandle] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def host(self) -> str:
+        """The address that is listened on."""
+        return self._port.host
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; known after :meth:`start`."""
+        return self._port.number
 
     @property
     def ws_url(self) -> str:
         """Where raw streams are: ``ws://127.0.0.1:PORT/ws``."""
-        return f"{'wss' if self._ssl else 'ws'}://{self.host}:{self.port}/ws"
+        return f"{'wss' if self._secure else 'ws'}://{self.host}:{self.port}/ws"
 
     @property
     def rest_url(self) -> str:
         """The base of REST: ``http://127.0.0.1:PORT``."""
-        return f"{'https' if self._ssl else 'http'}://{self.host}:{self.port}"
+        return f"{'https' if self._secure else 'http'}://{self.host}:{self.port}"
+
+    @property
+    def rest_held(self) -> int:
+        """How many REST requests wait for their answer at the moment, as a fault has it."""
+        return self._gate.rest_held
 
     # Life
 
@@ -122,58 +133,24 @@ class ExchangeCore:
 
     async def start(self) -> None:
         """Listen; returns when clients can connect."""
-        await self._listen()
+        await self._port.listen()
         self._runner = asyncio.create_task(self._run())
 
     async def stop(self, code: int = GOING_AWAY) -> None:
         """Close all sessions and the port; returns when nothing is left running."""
         for timer in self._timers:
             timer.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        listeners = [*self._retired, *([self._listener] if self._listener else [])]
-        for listener in listeners:
-            listener.close(close_connections=False)
         if self._runner is not None:
             self._runner.cancel()
             await asyncio.wait([self._runner])
+        await self._port.close()
         for session in self._live.values():
+            session.freeze(frozen=False)
             session.close(code)
         closing = [s.closing for s in self._live.values() if s.closing]
         if closing:
             await asyncio.wait(closing, timeout=self.options.close_seconds)
-        for connection in list(self._connections):
-            connection.transport.abort()
-        for listener in listeners:
-            await listener.wait_closed()
-
-    async def _listen(self) -> None:
-        self._listener = await serve(
-            self._serve_session,
-            self.host,
-            self.port,
-            ssl=self._ssl,
-            process_request=self._route,
-            create_connection=cast("type[ServerConnection]", self._connection),
-            # Uncompressed, pinged by the sessions themselves, and no name in the answers.
-            compression=None,
-            ping_interval=None,
-            server_header=None,
-            close_timeout=self.options.close_seconds,
-        )
-        self.port = next(iter(self._listener.sockets)).getsockname()[1]
-
-    def _stop_listening(self) -> None:
-        if self._listener is not None:
-            self._listener.close(close_connections=False)
-            self._retired.append(self._listener)
-            self._listener = None
-
-    def _listen_again(self) -> None:
-        if self._listener is None:
-            task = asyncio.create_task(self._listen())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        await self._port.wait_closed()
 
     def _later(self, seconds: float, action: Callable[[], object]) -> None:
         def act() -> None:
@@ -183,22 +160,19 @@ class ExchangeCore:
         timer = asyncio.get_running_loop().call_later(seconds, act)
         self._timers.add(timer)
 
-    def _connection(self, *args: object, **kwargs: object) -> Connection:
-        connection = Connection(*args, **kwargs)  # type: ignore[arg-type]
-        connection.everyone = self._connections
-        return connection
-
     async def _run(self) -> None:
         """Send what is due, then sleep until the next thing is, or a subscription changes."""
         while True:
             self._wake.clear()
+            self._settle()
             self._publisher.pump()
             now = self._clock.monotonic()
             for session in list(self._live.values()):
                 session.tick(now, silent=self._silent(session))
-            waits = [s.deadline() - now for s in self._live.values() if s.live]
-            due = self._publisher.seconds_to_next()
-            wait = min([*waits, *([] if due is None else [due])], default=None)
+            deadlines = [s.deadline() for s in self._live.values() if s.live]
+            waits = [deadline - now for deadline in deadlines if deadline is not None]
+            due = [self._publisher.seconds_to_next(), self._faults.seconds_to_next_end(now)]
+            wait = min([*waits, *(d for d in due if d is not None)], default=None)
             try:
                 # Half a millisecond more, so as not to wake just before the clock ticks over.
                 async with asyncio.timeout(None if wait is None else max(0.0, wait) + 0.0005):
@@ -206,27 +180,19 @@ class ExchangeCore:
             except TimeoutError:
                 pass
 
-    # Connections
+    def _settle(self) -> None:
+        """Bring about what the faults that last say now."""
+        now = self._clock.monotonic()
+        for session in self._live.values():
+            frozen = self._faults.active(FaultKind.HALF_OPEN, now, session.record.id) is not None
+            session.freeze(frozen=frozen)
+        self._delivery.settle()
+        if self._faults.active(FaultKind.REFUSE_TCP, now):
+            self._port.refuse()
+        else:
+            self._port.listen_again(self._wake.set)
 
-    def _route(self, connection: ServerConnection, request: Request) -> Response | None:
-        now_ms, now = self._clock.wall_ms(), self._clock.monotonic()
-        client = str(connection.remote_address[0])
-        address = parse_address(request.path)
-        if address is None:
-            self.rest_requests[request.path.partition("?")[0]] += 1
-            down = self._faults.active(FaultKind.REST_DOWN, now)
-            return http.unavailable(now_ms) if down else self._http.answer(request, client, now_ms)
-        self.attempts.append(now_ms)
-        if self._faults.active(FaultKind.REFUSE, now):
-            return http.unavailable(now_ms)
-        limit = self._admission.setdefault(
-            client, SlidingLimit(self.options.attempts, self.options.attempts_window)
-        )
-        if not limit.admits(now):
-            return http.too_many_attempts(now_ms, self.options.attempts_window)
-        if len(address.streams) > self.options.max_streams:
-            return http.too_many_streams(now_ms, self.options.max_streams)
-        return None
+    # Connections
 
     async def _serve_session(self, connection: ServerConnection) -> None:
         if not isinstance(connection, Connection) or connection.request is None:
@@ -238,6 +204,7 @@ class ExchangeCore:
         self.sessions.append(record)
         self._live[record.id] = session
         connection.session = session
+        self._faults.opens(record.id, self._clock.monotonic())
         self._log(f"session {record.id} opened: {path}")
         self._changed(session)
         fault = self._faults.active(FaultKind.ACCEPT_CLOSE, self._clock.monotonic())
@@ -252,6 +219,8 @@ class ExchangeCore:
             session.finish()
             del self._live[record.id]
             self._publisher.follow(session)
+            self._delivery.forget(session)
+            self._faults.closes(record.id)
             self._log(f"session {record.id} ended: {connection.close_code}")
         if session.closing is not None:
             await session.closing
@@ -260,9 +229,10 @@ class ExchangeCore:
         # What was due before the change goes to those who listened then.
         self._publisher.pump()
         reply = session.subscriptions.answer(message)
+        self._faults.subscribed(session.record.id, session.subscriptions.renewed)
         self._changed(session)
         if not self._silent(session):
-            session.send(reply)
+            self._delivery.reply(session, reply)
 
     def _changed(self, session: Session) -> None:
         self._publisher.pump()
@@ -270,9 +240,19 @@ class ExchangeCore:
         self._wake.set()
 
     def _deliver(self, session: Session, frame: Frame, text: str) -> None:
-        if self._faults.lets_pass(frame) and not self._silent(session):
-            session.send(text)
+        now = self._clock.monotonic()
+        passes = self._faults.lets_pass(frame, now, session.record.id)
+        if passes and not self._silent(session):
+            self._delivery.data(session, text)
 
     def _silent(self, session: Session) -> bool:
-        now = self._clock.monotonic()
-        return self._faults.active(FaultKind.SILENCE, now, session.record.id) is not None
+        now, id_ = self._clock.monotonic(), session.record.id
+        kinds = (FaultKind.SILENCE, FaultKind.HALF_OPEN)
+        return any(self._faults.active(kind, now, id_) for kind in kinds)
+
+    def _event_ms(self) -> int:
+        return self._clock.wall_ms() + self._gate.skew_ms()
+
+    def _desk(self, target: str) -> tuple[int, object]:
+        """What ``/faults`` answers: where faults are carried out."""
+        raise NotImplementedError(target)

@@ -5,31 +5,44 @@ from __future__ import annotations
 import asyncio
 import errno
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 
 from kline_ops.errors import InputError
+from kline_ops.exchange.faults import Fault
 from kline_ops.exchange.server import ExchangeServer
 
 
-async def serve_until_signalled(server: ExchangeServer, log: Callable[[str], None]) -> None:
+async def serve_until_signalled(
+    servers: Sequence[ExchangeServer],
+    log: Callable[[str], None],
+    plan: Iterable[tuple[float, Fault]] = (),
+) -> None:
     """Serve until SIGINT, SIGTERM or SIGHUP, then close cleanly.
 
+    Args:
+        servers: the endpoints of one market.
+        plan: the faults of the first of them, by the seconds from now.
+
     Raises:
-        InputError: the port can not be had.
+        InputError: a port can not be had.
     """
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, ended.set)
-    try:
-        await server.start()
-    except (OSError, OverflowError) as error:
-        raise _no_port(server, error) from None
-    log(f"streams: {server.ws_url}")
-    log(f"REST:    {server.rest_url}")
-    log(f"symbols: {' '.join(server.market.symbols)}")
-    await ended.wait()
-    await server.stop()
+    async with AsyncExitStack() as running:
+        for server in servers:
+            try:
+                await running.enter_async_context(server)
+            except (OSError, OverflowError) as error:
+                raise _no_port(server, error) from None
+            log(f"streams: {server.ws_url}")
+            log(f"REST:    {server.rest_url}")
+            log(f"faults:  {server.rest_url}/faults")
+        log(f"symbols: {' '.join(servers[0].market.symbols)}")
+        servers[0].play(plan)
+        await ended.wait()
     log("ended")
 
 

@@ -5,18 +5,23 @@ Source: Binance spot API, "HTTP Return Codes" and "IP Limits".
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from http import HTTPStatus
+from types import MappingProxyType
 
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from kline_ops.exchange.bar import MarketData
 from kline_ops.exchange.limits import Refusal, WeightLimit
-from kline_ops.exchange.rest import RestApi, error_body
+from kline_ops.exchange.rest import Lag, RestApi, error_body
 from kline_ops.exchange.session import ExchangeOptions
 
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _JSON = "application/json;charset=UTF-8"
 
 
@@ -28,7 +33,7 @@ class HttpFront:
         self._options = options
         self._weights: dict[str, WeightLimit] = {}
 
-    def answer(self, request: Request, client: str, now_ms: int) -> Response:
+    def answer(self, request: Request, client: str, now_ms: int, lag: Lag) -> Response:
         """The response to a request of this IP at the exchange's time."""
         path, _, query = request.path.partition("?")
         weight = self._api.weight(path)
@@ -47,10 +52,16 @@ class HttpFront:
             "x-mbx-used-weight-1m": str(used.used),
         }
         if refusal is not None:
-            headers["Retry-After"] = str(refusal.retry_after_s)
-            return _response(refusal.status, self._refusal(refusal), now_ms, headers)
-        answer = self._api.answer(path, query, now_ms)
+            return self.refused(refusal, now_ms, headers)
+        answer = self._api.answer(path, query, now_ms, lag)
         return _response(answer.status, answer.body, now_ms, headers)
+
+    def refused(
+        self, refusal: Refusal, now_ms: int, headers: Mapping[str, str] = NO_HEADERS
+    ) -> Response:
+        """The response to a request that is one too many."""
+        told = {**headers, "Retry-After": str(refusal.retry_after_s)}
+        return _response(refusal.status, self._refusal(refusal), now_ms, told)
 
     def _refusal(self, refusal: Refusal) -> bytes:
         if refusal.banned_until_ms:
@@ -68,15 +79,22 @@ class HttpFront:
         )
 
 
-def unavailable(now_ms: int) -> Response:
-    """The service is down for now."""
-    return _response(503, b"Service Unavailable\n", now_ms, {}, kind="text/plain")
+def refusal(status: int, retry_after: float | None, now_ms: int) -> Response:
+    """No service, for the reason that the status says."""
+    headers = {} if retry_after is None else {"Retry-After": str(math.ceil(retry_after))}
+    body = f"{HTTPStatus(status).phrase}\n".encode()
+    return _response(status, body, now_ms, headers, kind="text/plain")
+
+
+def page(status: int, content: object, now_ms: int) -> Response:
+    """An answer of the exchange's own desk, as JSON."""
+    body = json.dumps(content, indent=1).encode() + b"\n"
+    return _response(status, body, now_ms, {})
 
 
 def too_many_attempts(now_ms: int, window_seconds: float) -> Response:
     """Too many handshakes of one IP."""
-    headers = {"Retry-After": str(int(window_seconds))}
-    return _response(429, b"Too Many Requests\n", now_ms, headers, kind="text/plain")
+    return refusal(429, window_seconds, now_ms)
 
 
 def too_many_streams(now_ms: int, limit: int) -> Response:
@@ -86,7 +104,7 @@ def too_many_streams(now_ms: int, limit: int) -> Response:
 
 
 def _response(
-    status: int, body: bytes, now_ms: int, headers: dict[str, str], *, kind: str = _JSON
+    status: int, body: bytes, now_ms: int, headers: Mapping[str, str], *, kind: str = _JSON
 ) -> Response:
     date = format_datetime(datetime.fromtimestamp(now_ms // 1000, UTC), usegmt=True)
     return Response(

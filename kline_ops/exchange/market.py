@@ -51,6 +51,10 @@ class Market:
         """The open time of the first candle there is, in milliseconds."""
         return interval.floor(LISTED_MS)
 
+    def exists(self, symbol: str, interval: Interval, open_ms: int) -> bool:
+        """Whether there is a candle that opens then."""
+        return symbol in self._symbols and open_ms >= self.first_open(interval)
+
     def bar(self, symbol: str, interval: Interval, open_ms: int, end_ms: int | None = None) -> Bar:
         """The candle that opens at ``open_ms``; with ``end_ms`` as it stood at that moment.
 

@@ -8,10 +8,11 @@ of the second that has just ended. All sessions get the same values, rendered on
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from kline_ops.clock import Clock
-from kline_ops.exchange.bar import Bar, MarketData
+from kline_ops.exchange.altered import AlteredMarket
+from kline_ops.exchange.bar import Bar
 from kline_ops.exchange.session import ExchangeOptions, Session
 from kline_ops.exchange.streams import Frame, KlineStream, kline_frame, parse_kline
 from kline_ops.market.interval import SECOND_MS, Interval
@@ -25,19 +26,22 @@ class Publisher:
 
     Args:
         deliver: takes a session, a frame and the framed text.
+        event_ms: the time that the frames bear.
     """
 
     def __init__(
         self,
-        market: MarketData,
+        market: AlteredMarket,
         clock: Clock,
         options: ExchangeOptions,
         deliver: Callable[[Session, Frame, str], None],
+        event_ms: Callable[[], int],
     ) -> None:
         self._market = market
         self._clock = clock
         self._options = options
         self._deliver = deliver
+        self._event_ms = event_ms
         self._sessions: dict[str, dict[Session, None]] = {}
         self._streams: dict[str, KlineStream] = {}
         self._intervals: Counter[Interval] = Counter()
@@ -97,36 +101,41 @@ class Publisher:
         times = [interval.after(interval.floor(ms)) for interval in self._intervals]
         if any(interval.length_ms != SECOND_MS for interval in self._intervals):
             times.append(ms - ms % self._options.update_ms + self._options.update_ms)
+        if times and (released := self._market.next_release(ms)) is not None:
+            times.append(released)
         return min(times, default=None)
 
     def _tell(self, at_ms: int) -> None:
-        event_ms = self._clock.wall_ms()
         for name, stream in list(self._streams.items()):
-            update = self._update(stream, at_ms)
-            if update is None:
-                continue
-            bar, closed = update
-            frames: dict[bool, Frame] = {}
-            texts: dict[tuple[bool, bool], str] = {}
-            for session in list(self._sessions[name]):
-                micro, combined = session.microseconds, session.subscriptions.combined
-                if micro not in frames:
-                    frames[micro] = kline_frame(
-                        name, stream, bar, event_ms, closed=closed, micro=micro
-                    )
-                if (micro, combined) not in texts:
-                    texts[micro, combined] = frames[micro].text(combined=combined)
-                self._deliver(session, frames[micro], texts[micro, combined])
+            for bar, closed in self._updates(stream, at_ms):
+                self._send(name, stream, bar, closed=closed)
 
-    def _update(self, stream: KlineStream, at_ms: int) -> tuple[Bar, bool] | None:
-        """The candle that this stream tells of at this second, and whether it has closed."""
+    def _send(self, name: str, stream: KlineStream, bar: Bar, *, closed: bool) -> None:
+        event_ms = self._event_ms()
+        frames: dict[bool, Frame] = {}
+        texts: dict[tuple[bool, bool], str] = {}
+        for session in list(self._sessions[name]):
+            micro, combined = session.microseconds, session.subscriptions.combined
+            if micro not in frames:
+                frames[micro] = kline_frame(name, stream, bar, event_ms, closed=closed, micro=micro)
+            if (micro, combined) not in texts:
+                texts[micro, combined] = frames[micro].text(combined=combined)
+            self._deliver(session, frames[micro], texts[micro, combined])
+
+    def _updates(self, stream: KlineStream, at_ms: int) -> Iterator[tuple[Bar, bool]]:
+        """The candles that this stream tells of at this second, and whether they have closed."""
         symbol, interval = stream
+        for opened in self._market.held_back(symbol, interval, at_ms):
+            if self._market.exists(symbol, interval, opened):
+                yield self._market.bar(symbol, interval, opened), True
         opened = interval.floor(at_ms - 1)
+        if not self._market.exists(symbol, interval, opened):
+            return
         if interval.after(opened) == at_ms:
-            return self._market.bar(symbol, interval, opened), True
-        if at_ms % self._options.update_ms == 0:
-            return self._market.bar(symbol, interval, opened, at_ms), False
-        return None
+            if self._market.told_late(symbol, at_ms) is None:
+                yield self._market.bar(symbol, interval, opened), True
+        elif at_ms % self._options.update_ms == 0 and not self._market.is_quiet(symbol, at_ms - 1):
+            yield self._market.bar(symbol, interval, opened, at_ms), False
 
 
 def _second(ms: int) -> int:

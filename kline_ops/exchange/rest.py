@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -45,10 +46,29 @@ class _ApiError(Exception):
         self.code = code
 
 
+class Lag(NamedTuple):
+    """How far the answers are behind the market, in milliseconds."""
+
+    #: A candle is left out for so long after its close.
+    hidden_ms: int = 0
+    #: Candles are as they were so long ago.
+    stale_ms: int = 0
+    #: What the server's clock is off by, as ``/time`` tells it.
+    skew_ms: int = 0
+
+
+NO_LAG = Lag()
+
+
+class _Moment(NamedTuple):
+    now_ms: int
+    lag: Lag
+
+
 class _Endpoint(NamedTuple):
     weight: int
     parameters: frozenset[str]
-    answer: Callable[[Mapping[str, str], int], object]
+    answer: Callable[[Mapping[str, str], _Moment], object]
 
 
 class RestApi:
@@ -65,8 +85,8 @@ class RestApi:
         klines = frozenset({"symbol", "interval", "startTime", "endTime", "timeZone", "limit"})
         info = frozenset({"symbol", "symbols", "permissions", "showPermissionSets", "symbolStatus"})
         self._endpoints = {
-            "/api/v3/ping": _Endpoint(1, frozenset(), lambda _fields, _now: {}),
-            "/api/v3/time": _Endpoint(1, frozenset(), lambda _fields, now: {"serverTime": now}),
+            "/api/v3/ping": _Endpoint(1, frozenset(), lambda _fields, _moment: {}),
+            "/api/v3/time": _Endpoint(1, frozenset(), _time),
             "/api/v3/exchangeInfo": _Endpoint(20, info, self._exchange_info),
             "/api/v3/klines": _Endpoint(2, klines, self._klines),
             "/api/v3/uiKlines": _Endpoint(2, klines, self._klines),
@@ -77,16 +97,17 @@ class RestApi:
         endpoint = self._endpoints.get(path)
         return None if endpoint is None else endpoint.weight
 
-    def answer(self, path: str, query: str, now_ms: int) -> Answer:
-        """Answer a request for a known path at the server's time ``now_ms``."""
+    def answer(self, path: str, query: str, now_ms: int, lag: Lag = NO_LAG) -> Answer:
+        """Answer a request for a known path at the time ``now_ms``."""
         endpoint = self._endpoints[path]
         try:
-            result = endpoint.answer(_fields(query, endpoint.parameters), now_ms)
+            fields = _fields(query, endpoint.parameters)
+            result = endpoint.answer(fields, _Moment(now_ms, lag))
         except _ApiError as error:
             return Answer(400, error_body(error.code, str(error)))
         return Answer(200, _dump(result))
 
-    def _exchange_info(self, fields: Mapping[str, str], now_ms: int) -> object:
+    def _exchange_info(self, fields: Mapping[str, str], moment: _Moment) -> object:
         if "symbol" in fields and "symbols" in fields:
             raise _ApiError(-1128, "Combination of optional parameters invalid.")
         if "symbol" in fields:
@@ -95,26 +116,44 @@ class RestApi:
             chosen = [self._symbol(name, "symbols") for name in _names(fields["symbols"])]
         else:
             chosen = list(self._market.symbols.values())
+        now_ms = moment.now_ms + moment.lag.skew_ms
         return exchange_info(chosen, now_ms, self._weight_per_minute)
 
-    def _klines(self, fields: Mapping[str, str], now_ms: int) -> object:
+    def _klines(self, fields: Mapping[str, str], moment: _Moment) -> object:
         symbol = self._symbol(_mandatory(fields, "symbol"), "symbol").name
         interval = _interval(_mandatory(fields, "interval"), fields.get("timeZone", "0"))
         limit = min(_number(fields, "limit", DEFAULT_LIMIT), MAX_LIMIT)
         if limit == 0:
             raise _ApiError(-1130, "Data sent for parameter 'limit' is not valid.")
-        first = self._market.first_open(interval)
+        now_ms = moment.now_ms - moment.lag.stale_ms
         last = interval.floor(min(_number(fields, "endTime", now_ms), now_ms))
         if "startTime" in fields:
-            start = max(first, interval.ceil(_number(fields, "startTime", 0)))
+            opens = self._forward(interval, _number(fields, "startTime", 0), last)
         else:
-            start = max(first, interval.shift(last, 1 - limit))
-        rows: list[list[int | str]] = []
-        opened = start
-        while opened <= last and len(rows) < limit:
-            rows.append(_kline(self._market.bar(symbol, interval, opened, now_ms)))
+            opens = self._backward(interval, last)
+        shown = (opened for opened in opens if self._shows(symbol, interval, opened, moment))
+        return [
+            _kline(self._market.bar(symbol, interval, opened, now_ms))
+            for opened in sorted(islice(shown, limit))
+        ]
+
+    def _forward(self, interval: Interval, start_ms: int, last: int) -> Iterator[int]:
+        opened = max(self._market.first_open(interval), interval.ceil(start_ms))
+        while opened <= last:
+            yield opened
             opened = interval.after(opened)
-        return rows
+
+    def _backward(self, interval: Interval, last: int) -> Iterator[int]:
+        first, opened = self._market.first_open(interval), last
+        while opened >= first:
+            yield opened
+            opened = interval.shift(opened, -1)
+
+    def _shows(self, symbol: str, interval: Interval, opened: int, moment: _Moment) -> bool:
+        closed_for = moment.now_ms - interval.after(opened)
+        return self._market.exists(symbol, interval, opened) and not (
+            0 <= closed_for < moment.lag.hidden_ms
+        )
 
     def _symbol(self, name: str, parameter: str) -> Symbol:
         if _SYMBOL.fullmatch(name) is None:
@@ -123,6 +162,10 @@ class RestApi:
         if listed is None:
             raise _ApiError(-1121, "Invalid symbol.")
         return listed
+
+
+def _time(_fields: Mapping[str, str], moment: _Moment) -> object:
+    return {"serverTime": moment.now_ms + moment.lag.skew_ms}
 
 
 def error_body(code: int, message: str) -> bytes:

@@ -52,6 +52,8 @@ class ExchangeOptions:
     refusals_before_ban: int = 5
     #: A client with so many bytes unread is cut.
     max_buffer_bytes: int = 1 << 20
+    #: How long a client may take to ask for anything, once it has connected.
+    handshake_seconds: float = 10.0
     #: How long a closing handshake may take before the connection is dropped.
     close_seconds: float = 2.0
 
@@ -62,15 +64,22 @@ class Connection(ServerConnection):
     session: Session | None = None
     #: All connections whose TCP (or TLS) is up; this one enters and leaves by itself.
     everyone: set[Connection]
+    #: How long it may be up without a request.
+    handshake_seconds: float = 10.0
+    _impatience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop when TCP (or TLS) is up."""
         super().connection_made(transport)
         self.everyone.add(self)
+        # Not the library's own limit, which covers the answer as well: that one may hang on demand.
+        self._impatience = self.loop.call_later(self.handshake_seconds, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the event loop when TCP has ended."""
         self.everyone.discard(self)
+        if self._impatience is not None:
+            self._impatience.cancel()
         super().connection_lost(exc)
 
     def process_event(self, event: Event) -> None:
@@ -78,6 +87,10 @@ class Connection(ServerConnection):
         super().process_event(event)
         if self.session is not None and isinstance(event, WireFrame):
             self.session.received(event.opcode, bytes(event.data))
+
+    def _give_up(self) -> None:
+        if self.request is None:
+            self.transport.abort()
 
 
 class Session:
@@ -107,6 +120,7 @@ class Session:
         self._next_ping = now + options.ping_seconds
         #: Pings without their pong yet, oldest first: payload and the time it left.
         self._pings: dict[bytes, float] = {}
+        self._frozen = False
 
     @property
     def live(self) -> bool:
@@ -115,7 +129,7 @@ class Session:
 
     def send(self, text: str) -> None:
         """Send a text frame; never waits. A client whose buffer is full is cut."""
-        if not self.live:
+        if not self.live or self._frozen:
             return
         broadcast((self._connection,), text)
         self.record.frames_sent += 1
@@ -131,8 +145,22 @@ class Session:
         if opcode in _COUNTED and not self._limit.admits(self._clock.monotonic()):
             self.close(POLICY_VIOLATION, "Too many requests")
 
-    def deadline(self) -> float:
-        """The monotonic time at which :meth:`tick` has something to do."""
+    def freeze(self, *, frozen: bool) -> None:
+        """Read nothing and do nothing, as a host does that is gone without a word; or wake up."""
+        if frozen == self._frozen:
+            return
+        self._frozen = frozen
+        if frozen:
+            self._connection.transport.pause_reading()
+        else:
+            self._connection.transport.resume_reading()
+            # Their pongs may be among what has not been read yet.
+            self._pings = dict.fromkeys(self._pings, self._clock.monotonic())
+
+    def deadline(self) -> float | None:
+        """The monotonic time at which :meth:`tick` has something to do; None while frozen."""
+        if self._frozen:
+            return None
         oldest = next(iter(self._pings.values()), None)
         pong = self._next_ping if oldest is None else oldest + self._options.pong_seconds
         return min(self._expires, self._next_ping, pong)
@@ -140,6 +168,8 @@ class Session:
     def tick(self, now: float, *, silent: bool) -> None:
         """Ping, miss a pong or end of old age, where the time has come."""
         oldest = next(iter(self._pings.values()), None)
+        if self._frozen:
+            return
         if now >= self._expires:
             self.close(GOING_AWAY, "24 hours")
         elif oldest is not None and now >= oldest + self._options.pong_seconds:

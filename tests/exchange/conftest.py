@@ -62,6 +62,8 @@ def play() -> Callable[..., None]:
             given = ExchangeOptions(**options)
             async with asyncio.timeout(120):
                 server = ExchangeServer(market or Market(7), clock, options=given)
+                if isinstance(clock, VirtualClock):
+                    clock.excuse(lambda: server.rest_held)
                 async with server:
                     await scenario(server, clock)
                 await asyncio.sleep(0)

@@ -68,7 +68,7 @@ def test_it_replays_with_tls(tmp_path: Path) -> None:
 
 def call(**options) -> None:
     given = {
-        "port": 0,
+        "port": [0],
         "host": "127.0.0.1",
         "seed": 1,
         "replay": None,
@@ -82,13 +82,13 @@ def test_a_taken_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"127.0.0.1:{port} is taken") as error:
-            call(port=port)
+            call(port=[port])
     assert error.value.exit_code == 2
 
 
 def test_a_port_or_host_that_can_not_be() -> None:
     with pytest.raises(InputError, match="can not listen"):
-        call(port=99_999)
+        call(port=[99_999])
     with pytest.raises(InputError, match="can not listen"):
         call(host="host.invalid")
 

@@ -122,6 +122,8 @@ def run_trial(
                 )
                 for _ in range(1 + failovers)
             ]
+            for each in (server, *others):
+                clock.excuse(lambda each=each: each.rest_held)
             return await _record(clock, server, others)
 
     async def _record(

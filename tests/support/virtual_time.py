@@ -2,6 +2,8 @@
 
 Real loopback sockets work with it, as bytes on loopback are readable at once. It does not leap while
 a worker thread is busy: what a thread does takes real time, and no timer may run out meanwhile.
+A thread that waits for a timer of this very loop is not busy; who holds it up says so
+(:attr:`VirtualLoop.held`).
 """
 
 from __future__ import annotations
@@ -40,6 +42,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._offset = 0.0
         self._busy = 0
+        #: How many threads wait for this loop, and not the other way round.
+        self.held: list[Callable[[], int]] = []
         super().__init__(_LeapingSelector(self._advance))
 
     def time(self) -> float:
@@ -55,7 +59,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._busy -= 1
 
     def _advance(self, timeout: float) -> bool:
-        if self._busy:
+        if self._busy > sum(held() for held in self.held):
             return False
         self._offset += timeout
         return True
@@ -64,7 +68,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 class VirtualClock:
     """A :class:`kline_ops.clock.Clock` on a virtual loop; it can be stepped, and suspended."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, start_ms: int) -> None:
+    def __init__(self, loop: VirtualLoop, start_ms: int) -> None:
         self._loop = loop
         self.start_ms = start_ms
         self._asleep = 0.0
@@ -77,6 +81,10 @@ class VirtualClock:
 
     def asleep(self) -> float:
         return self._asleep
+
+    def excuse(self, held: Callable[[], int]) -> None:
+        """Do not wait for so many worker threads: they wait for this loop."""
+        self._loop.held.append(held)
 
     def jump(self, ms: int) -> None:
         """Step the wall clock; the monotonic one does not move."""
