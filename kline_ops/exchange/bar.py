@@ -32,7 +32,17 @@ class Bar(NamedTuple):
     def candle(self) -> Candle:
         """What a recorder keeps of it."""
         return Candle(
-            self.open_ms, self.open, self.high, self.low, self.close, self.volume, self.trades
+            self.open_ms,
+            self.open,
+            self.high,
+            self.low,
+            self.close,
+            self.volume,
+            self.trades,
+            self.close_ms,
+            self.quote_volume,
+            self.taker_volume,
+            self.taker_quote_volume,
         )
 
 

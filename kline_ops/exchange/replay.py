@@ -25,12 +25,14 @@ from kline_ops.exchange import symbols as listing
 from kline_ops.exchange.bar import Bar
 from kline_ops.exchange.market import LISTED_MS
 from kline_ops.exchange.symbols import Symbol
-from kline_ops.market.candle import HEADER, Candle
+from kline_ops.market.candle import HEADER, HEADERS, Candle
 from kline_ops.market.interval import Interval
 
 #: Columns of Binance's public dump: time, five numbers, close time, quote volume, trades, taker
 #: base, taker quote, unused.
 _DUMP_COLUMNS = 12
+#: Our own files with full columns have the same ones, but for the last.
+_FULL_COLUMNS = HEADERS["full"].count(",") + 1
 #: Ids of a replayed candle start at its number times this.
 _IDS_PER_CANDLE = 1_000_000
 
@@ -139,7 +141,7 @@ def _is_header(fields: list[str]) -> bool:
 
 
 def _row(fields: list[str], where: str) -> _Row:
-    if len(fields) not in {HEADER.count(",") + 1, _DUMP_COLUMNS}:
+    if len(fields) not in {HEADER.count(",") + 1, _FULL_COLUMNS, _DUMP_COLUMNS}:
         raise InputError(f"{where}: {len(fields)} columns", hint=f"columns {HEADER}")
     opened, high, low, closed, volume = fields[1:6]
     reason = Candle(0, opened, high, low, closed, volume).problem()
@@ -154,11 +156,11 @@ def _row(fields: list[str], where: str) -> _Row:
 
 def _rest(fields: list[str]) -> tuple[str, int, str, str]:
     """Quote volume, trades, taker volume, taker quote volume."""
-    if len(fields) == _DUMP_COLUMNS:
+    if len(fields) >= _FULL_COLUMNS:
         for text in (fields[7], fields[9], fields[10]):
             Decimal(text)
         return fields[7], int(fields[8]), fields[9], fields[10]
-    # Our own files do not say these: half of a candle's volume is as good a guess as any.
+    # Basic columns do not say these: half of a candle's volume is as good a guess as any.
     volume = Decimal(fields[5])
     quote = volume * Decimal(fields[4])
     return _plain(quote), 1 if volume else 0, _plain(volume / 2), _plain(quote / 2)

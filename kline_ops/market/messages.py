@@ -45,6 +45,7 @@ Message = Kline | ServerShutdown | Reply
 
 class _KlineBody(msgspec.Struct):
     t: int
+    T: int
     s: str
     i: str
     o: str
@@ -54,6 +55,9 @@ class _KlineBody(msgspec.Struct):
     v: str
     n: int
     x: bool
+    q: str
+    V: str
+    Q: str
 
 
 class _ErrorBody(msgspec.Struct):
@@ -91,8 +95,7 @@ def decode(frame: bytes | str) -> Message:
     inner = outer.data or outer
     body = inner.k
     if inner.e == "kline" and body is not None:
-        candle = Candle(body.t, body.o, body.h, body.l, body.c, body.v, body.n)
-        return Kline(body.s, body.i, inner.E, body.x, candle)
+        return Kline(body.s, body.i, inner.E, body.x, _candle(body))
     if inner.e == "serverShutdown":
         return ServerShutdown(inner.E)
     if outer.error is not None:
@@ -107,6 +110,10 @@ def decode(frame: bytes | str) -> Message:
 def control(method: str, streams: list[str], request_id: int) -> str:
     """A control message ("Live Subscribing/Unsubscribing to streams")."""
     return msgspec.json.encode({"method": method, "params": streams, "id": request_id}).decode()
+
+
+def _candle(k: _KlineBody) -> Candle:
+    return Candle(k.t, k.o, k.h, k.l, k.c, k.v, k.n, k.T, k.q, k.V, k.Q)
 
 
 def check(kline: Kline, interval: Interval) -> None:

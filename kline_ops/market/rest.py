@@ -66,7 +66,7 @@ def decode_klines(body: bytes) -> list[Candle]:
         rows = _rows.decode(body)
     except _NOT_JSON as error:
         raise ValueError(f"klines answer not as documented: {error}") from None
-    return [Candle(r[0], r[1], r[2], r[3], r[4], r[5], r[8]) for r in rows]
+    return [Candle(*r[:6], r[8], r[6], r[7], r[9], r[10]) for r in rows]
 
 
 def decode_time(body: bytes) -> int:

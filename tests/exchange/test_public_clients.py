@@ -33,7 +33,7 @@ def ccxt_pro() -> ModuleType:
 
 
 def from_row(row: list[Any]) -> Candle:
-    return Candle(row[0], *row[1:6], trades=row[8])
+    return Candle(*row[:6], row[8], row[6], row[7], row[9], row[10])
 
 
 def numbers(candle: Candle) -> list[float]:
@@ -65,7 +65,7 @@ def test_python_binance(play, binance, monkeypatch: pytest.MonkeyPatch) -> None:
             await client.close_connection()
         klines = [frame["k"] for frame in frames]
         assert all(kline["x"] for kline in klines)
-        told = [Candle(k["t"], k["o"], k["h"], k["l"], k["c"], k["v"], k["n"]) for k in klines]
+        told = [Candle(*(k[key] for key in "tohlcvnTqVQ")) for k in klines]
         assert told == server.truth("BTCUSDT", "1s", told[0].open_ms, told[0].open_ms)
 
     play(scenario, real_time=True)

@@ -10,6 +10,7 @@ import pytest
 from kline_ops.errors import InputError
 from kline_ops.exchange.replay import ReplayMarket
 from kline_ops.market import interval as intervals
+from kline_ops.market.candle import HEADERS
 from kline_ops.market.interval import MINUTE_MS
 
 OWN = """timestamp,open,high,low,close,volume
@@ -54,6 +55,13 @@ def test_the_row_is_told_by_the_number_of_the_candle(tmp_path: Path) -> None:
     assert market.bar("LRCBTC", minute, 0).close == "0.00000639"
     assert market.bar("LRCBTC", minute, 300 * MINUTE_MS).close == "0.00000639"
     assert market.bar("LRCBTC", minute, 301 * MINUTE_MS).close == "0.00000633"
+
+
+def test_a_recorded_file_with_full_columns_is_served_with_all_of_them(tmp_path: Path) -> None:
+    row = "2026-01-27T14:00:00Z,1.0,2.0,0.5,1.5,9.0,2026-01-27T14:59:59.999Z,12.5,7,4.0,6.25\n"
+    market = ReplayMarket(write(tmp_path, HEADERS["full"] + "\n" + row))
+    candle = market.bar("LRCBTC", intervals.parse("1h"), 0).candle()
+    assert candle.row("full").decode().split(",")[7:] == row.split(",")[7:]
 
 
 @pytest.mark.parametrize("name", ["dump.csv", "dump.csv.gz"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kline_ops.market.candle import HEADER, Candle, from_row
+from kline_ops.market.candle import HEADER, HEADERS, Candle, Columns, from_row, row_open_ms
 from kline_ops.market.timestamp import to_ms
 
 OPEN = to_ms("2026-01-27T14:00:00Z")
@@ -154,3 +154,62 @@ def test_a_candle_without_a_trade_is_no_problem() -> None:
 
 def test_values_leave_out_what_may_differ_between_two_sightings() -> None:
     assert msgspec.structs.replace(GOOD, trades=7).values() == GOOD.values()
+
+
+FULL = msgspec.structs.replace(
+    GOOD,
+    trades=308,
+    close_ms=OPEN + 3_599_999,
+    quote_volume="125.62500000",
+    taker_volume="0.25",
+    taker_quote_volume="25.1",
+)
+FULL_ROW = (
+    b"2026-01-27T14:00:00Z,100.10,101.00,99.90,100.50,1.25,"
+    b"2026-01-27T14:59:59.999Z,125.62500000,308,0.25,25.1\n"
+)
+
+
+def test_a_full_row_has_all_that_stream_and_rest_say() -> None:
+    assert HEADERS["full"].startswith(HEADER + ",close_time,quote_volume,trades,")
+    assert FULL.row("full") == FULL_ROW
+    assert FULL.row() == GOOD.row()
+    assert from_row(FULL_ROW, "full") == FULL
+    assert row_open_ms(FULL_ROW, "full") == OPEN
+
+
+@pytest.mark.parametrize("columns", ["basic", "full"])
+def test_a_row_of_other_columns_is_none(columns: Columns) -> None:
+    other = GOOD.row() if columns == "full" else FULL_ROW
+    assert row_open_ms(other, columns) is None
+    with pytest.raises(ValueError, match="no whole row"):
+        from_row(other, columns)
+
+
+def test_a_full_row_that_is_cut_anywhere_is_none() -> None:
+    for length in range(len(FULL_ROW)):
+        assert row_open_ms(FULL_ROW[:length], "full") is None
+        assert row_open_ms(FULL_ROW[:length] + FULL_ROW, "full") is None or length == 0
+
+
+@pytest.mark.parametrize("field", ["quote_volume", "taker_volume", "taker_quote_volume"])
+def test_what_is_no_plain_number_is_a_problem_in_the_other_columns_too(field: str) -> None:
+    assert FULL.problem() is None
+    fine = [
+        text
+        for text in BAD_NUMBERS
+        if msgspec.structs.replace(FULL, **{field: text}).problem() is None
+    ]
+    assert fine == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"trades": -1}, {"close_ms": 0}, {"close_ms": -1}, {"close_ms": 10**17}]
+)
+def test_a_close_time_or_a_count_that_can_not_be_is_a_problem(change: dict[str, int]) -> None:
+    assert msgspec.structs.replace(FULL, **change).problem() is not None
+
+
+@pytest.mark.parametrize("ms", [-1, 4_102_444_800_000])
+def test_a_time_out_of_all_bounds_makes_no_row(ms: int) -> None:
+    assert row_open_ms(msgspec.structs.replace(GOOD, open_ms=ms).row()) is None

@@ -49,7 +49,19 @@ BODY = {
 EVENT: dict[str, Any] = {"e": "kline", "E": OPEN + 60_012, "s": "SHIBUSDT", "k": BODY}
 RAW = json.dumps(EVENT).encode()
 COMBINED = json.dumps({"stream": "shibusdt@kline_1m", "data": EVENT}).encode()
-CANDLE = Candle(OPEN, "0.00000638", "0.00000640", "0.00000637", "0.00000639", "0.00000000", 0)
+CANDLE = Candle(
+    OPEN,
+    "0.00000638",
+    "0.00000640",
+    "0.00000637",
+    "0.00000639",
+    "0.00000000",
+    0,
+    OPEN + 59_999,
+    "0",
+    "0",
+    "0",
+)
 
 
 def fate(frame: bytes | str) -> Message | None:

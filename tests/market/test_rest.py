@@ -15,7 +15,15 @@ REAL = Path(__file__).parents[2].parent / "shared/data/rest/kriss-BTCUSDT-15m-kl
 
 ROW = [1_499_040_000_000, "0.01634790", "0.80000000", "0.01575800", "0.01577100", "148976.11427815"]
 ROW += [1_499_644_799_999, "2434.19055334", 308, "1756.87402397", "28.46694368", "0"]
-CANDLE = Candle(1_499_040_000_000, *(str(text) for text in ROW[1:6]), trades=308)
+CANDLE = Candle(
+    1_499_040_000_000,
+    *(str(text) for text in ROW[1:6]),
+    trades=308,
+    close_ms=1_499_644_799_999,
+    quote_volume="2434.19055334",
+    taker_volume="1756.87402397",
+    taker_quote_volume="28.46694368",
+)
 DEEP = b"[" * 5_000
 
 
