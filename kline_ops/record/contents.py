@@ -1,155 +1,118 @@
-"""What stands in a candle file: read when the journal opens it."""
+"""What stands in a candle file: is it ours, where does its good part end, which lines has it."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from kline_ops.errors import JournalError
-from kline_ops.market.candle import HEADER, from_row
-from kline_ops.market.interval import Interval
+from kline_ops.market.candle import HEADERS, Columns, row_open_ms
 from kline_ops.record.disk import Disk
 from kline_ops.record.span import Span
 
-HEADER_LINE = HEADER.encode() + b"\n"
-_BLOCK = 1 << 20
+#: Of a file with basic columns; see :func:`header_line`.
+HEADER_LINE = HEADERS["basic"].encode() + b"\n"
+BLOCK = 1 << 20
 #: How far from the end the last whole row is looked for at first; a power loss may leave more NULs.
 _FIRST_LOOK = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The rows of a file: how many, from where to where, and what is missing between them."""
+    """The rows of a file: how many, their first and last slot, and what is missing between them."""
 
     rows: int = 0
     first_ms: int | None = None
     last_ms: int | None = None
     holes: list[Span] = field(default_factory=list)
+    #: Where the first line begins that is no whole row, a doubled one, or out of order; what comes
+    #: after it was not counted. None in a file that is as it has to be.
+    bad_at: int | None = None
 
 
-def check_header(disk: Disk, fd: int, size: int, name: str) -> None:
-    """Is this a candle file of ours, or the torn beginning of one?
+def header_line(columns: Columns) -> bytes:
+    """The first line of a candle file."""
+    return HEADERS[columns].encode() + b"\n"
+
+
+def check_header(disk: Disk, fd: int, size: int, name: str, columns: Columns = "basic") -> None:
+    """Is this a candle file of ours with these columns, or the torn beginning of one?
 
     Raises:
         JournalError: it is not; nothing was changed.
     """
-    head = disk.read(fd, len(HEADER_LINE), 0)
-    torn = size < len(HEADER_LINE) and HEADER_LINE.startswith(head)
+    header = header_line(columns)
+    head = disk.read(fd, max(map(len, HEADERS.values())) + 1, 0)
+    torn = size < len(header) and header.startswith(head)
     # A power loss may leave the size of a new file, and NULs for its content.
-    if head != HEADER_LINE and not torn and head.strip(b"\0"):
-        raise JournalError(
-            f"{name} is not a candle file of kline-ops: line 1 is not {HEADER!r}",
-            hint="record into another data_dir, or move this file away",
-        )
+    if head.startswith(header) or torn or not head[: len(header)].strip(b"\0"):
+        return
+    for other in HEADERS:
+        if head.startswith(header_line(other)):
+            raise JournalError(
+                f"{name} has {other} columns, and record.columns is {columns}",
+                hint=f"record.columns: {other}, another data_dir, or move this file away",
+            )
+    raise JournalError(
+        f"{name} is not a candle file of kline-ops: line 1 is not {HEADERS[columns]!r}",
+        hint="record into another data_dir, or move this file away",
+    )
 
 
-def check_rows(disk: Disk, fd: int, size: int, name: str) -> None:
+def check_rows(disk: Disk, fd: int, size: int, name: str, columns: Columns = "basic") -> None:
     """Where no line is a row of ours: are they rows of another kind, or what a crash left?
 
     Raises:
         JournalError: whole lines of another kind; they are not ours to move away.
     """
-    data = disk.read(fd, _BLOCK, len(HEADER_LINE)) if size > len(HEADER_LINE) else b""
-    if any(line.strip(b"\0\r\n ") for line in data.splitlines(keepends=True) if b"\n" in line):
+    top = len(header_line(columns))
+    data = disk.read(fd, BLOCK, top) if size > top else b""
+    if any(line.strip(b"\0\r\n ") for line in split_lines(data) if line.endswith(b"\n")):
         raise JournalError(
             f"{name} has our header and rows of another kind",
             hint="record into another data_dir, or move this file away",
         )
 
 
-def good_end(disk: Disk, fd: int, size: int) -> tuple[int, int | None]:
+def good_end(disk: Disk, fd: int, size: int, columns: Columns = "basic") -> tuple[int, int | None]:
     """Where the last whole candle row (or the header) ends, and its open time.
 
     What follows is torn. A header that is torn itself ends at 0.
     """
-    if disk.read(fd, len(HEADER_LINE), 0) != HEADER_LINE:
+    header = header_line(columns)
+    if disk.read(fd, len(header), 0) != header:
         return 0, None
     look = _FIRST_LOOK
     while True:
-        start = max(len(HEADER_LINE), size - look)
+        start = max(len(header), size - look)
         end = size
-        lines = disk.read(fd, size - start, start).splitlines(keepends=True)
+        lines = split_lines(disk.read(fd, size - start, start))
         # The first line of a look into the middle may be the end of one.
-        for line in reversed(lines[1:] if start > len(HEADER_LINE) else lines):
-            if (open_ms := row_open_ms(line)) is not None:
+        for line in reversed(lines[1:] if start > len(header) else lines):
+            if (open_ms := row_open_ms(line, columns)) is not None:
                 return end, open_ms
             end -= len(line)
-        if start == len(HEADER_LINE):
+        if start == len(header):
             return start, None
         look *= 2
 
 
-def read_contents(
-    disk: Disk, fd: int, size: int, last_ms: int | None, interval: Interval
-) -> Contents:
-    """Count the rows; look for holes only where the count says that there are some.
-
-    Rows are strictly increasing (the journal writes no others), so a count that equals the number of
-    slots from the first to the last row proves that there is no hole, at the speed of counting lines.
-    """
-    if last_ms is None:
-        return Contents()
-    rows = _count_lines(disk, fd, size) - 1
-    first_ms = row_open_ms(disk.read(fd, 4096, len(HEADER_LINE)).split(b"\n", 1)[0] + b"\n")
-    if first_ms is not None:
-        owed = interval.slots(interval.floor(first_ms), interval.after(interval.floor(last_ms)))
-        if rows == owed:
-            return Contents(rows, first_ms, last_ms)
-    first, holes = _find_holes(disk, fd, size, interval)
-    return Contents(rows, first, last_ms, holes)
+def split_lines(data: bytes) -> list[bytes]:
+    """The lines with their ends. (``splitlines`` would end some at a carriage return as well.)"""
+    return io.BytesIO(data).readlines()
 
 
-def row_open_ms(line: bytes) -> int | None:
-    """The open time of a line that is a whole candle row; None of any other."""
-    try:
-        return from_row(line).open_ms
-    except ValueError:
-        return None
-
-
-def _count_lines(disk: Disk, fd: int, size: int) -> int:
-    lines = offset = 0
-    while offset < size:
-        block = disk.read(fd, _BLOCK, offset)
-        if not block:
-            break
-        lines += block.count(b"\n")
-        offset += len(block)
-    return lines
-
-
-def _find_holes(
-    disk: Disk, fd: int, size: int, interval: Interval
-) -> tuple[int | None, list[Span]]:
-    """The first row's open time, and what is missing between rows. Lines that are none are passed."""
-    holes: list[Span] = []
-    first: int | None = None
-    expected: int | None = None
-    offset, rest = len(HEADER_LINE), b""
-    while offset < size and (block := disk.read(fd, _BLOCK, offset)):
-        offset += len(block)
-        block = rest + block
-        cut = block.rfind(b"\n") + 1
-        block, rest = block[:cut], block[cut:]
-        for open_ms, after_ms in _runs(block, interval):
-            first = open_ms if first is None else first
-            if expected is not None and open_ms > expected:
-                holes.append(Span(expected, open_ms))
-            expected = after_ms if expected is None else max(expected, after_ms)
-    return first, holes
-
-
-def _runs(block: bytes, interval: Interval) -> Iterator[tuple[int, int]]:
-    """What whole lines cover, as ``(first, end)``: in one piece where their count says so."""
-    lines = block.count(b"\n")
-    first = row_open_ms(block[: block.find(b"\n") + 1])
-    last = row_open_ms(block[block.rfind(b"\n", 0, -1) + 1 :])
-    if first is not None and last is not None:
-        first, after_ms = interval.floor(first), interval.after(interval.floor(last))
-        if interval.slots(first, after_ms) == lines:
-            yield first, after_ms
-            return
-    for line in block.splitlines(keepends=True):
-        if (open_ms := row_open_ms(line)) is not None:
-            open_ms = interval.floor(open_ms)
-            yield open_ms, interval.after(open_ms)
+def whole_lines(disk: Disk, fd: int, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """The bytes of ``[start, end)`` in blocks of whole lines, each with its place in the file."""
+    parts: list[bytes] = []
+    at = start
+    while start < end and (data := disk.read(fd, min(BLOCK, end - start), start)):
+        start += len(data)
+        cut = data.rfind(b"\n") + 1
+        if cut:
+            block = b"".join((*parts, data[:cut]))
+            yield at, block
+            at += len(block)
+            parts = []
+        parts.append(data[cut:])

@@ -16,27 +16,27 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kline_ops.errors import JournalError
-from kline_ops.market.candle import Candle
+from kline_ops.market.candle import Candle, Columns
 from kline_ops.market.interval import Interval
 from kline_ops.record import redo
 from kline_ops.record.contents import (
-    HEADER_LINE,
     Contents,
     check_header,
     check_rows,
     good_end,
-    read_contents,
-    row_open_ms,
+    header_line,
 )
 from kline_ops.record.disk import Disk
 from kline_ops.record.lock import FileLock
-
-#: The first look for the place of a late candle; doubled until it is found.
-_FIRST_LOOK = 1 << 16
+from kline_ops.record.repair import Repair, place_of, rows_by_open_ms, save_torn, torn_path
+from kline_ops.record.scan import read_contents
 
 
 class Journal:
-    """Appends and merges candles; one open journal a file, on this machine."""
+    """Appends and merges candles; one open journal a file, on this machine.
+
+    ``columns`` is what a row has (see ``market/candle.py``); a file keeps the ones it began with.
+    """
 
     def __init__(
         self,
@@ -46,9 +46,11 @@ class Journal:
         owner: str,
         sync: bool = True,
         disk: Disk | None = None,
+        columns: Columns = "basic",
     ) -> None:
         self.path = path
         self.interval = interval
+        self.columns: Columns = columns
         self._owner = owner
         self._sync = sync
         self._disk = disk or Disk()
@@ -61,7 +63,7 @@ class Journal:
         self._folder_unsure = False
         #: What stands in the file after it had to be read anew while recording; for the recorder.
         self.reread: Contents | None = None
-        #: What was repaired on open, as (what, where the torn bytes were kept); for one event.
+        #: What was put right, as (what, where bytes that were taken out are kept); for one event.
         self.repaired: tuple[str, Path] | None = None
 
     def lock(self) -> None:
@@ -73,10 +75,12 @@ class Journal:
         self._lock.acquire(self._owner)
 
     def open(self) -> Contents:
-        """Open or create the file under the lock, repair its end, and read what stands in it.
+        """Open or create the file under the lock, verify each line, and put right what is not whole.
+
+        What is no row, and of two rows with one open time the later, goes to ``FILE.torn``.
 
         Raises:
-            JournalError: the file is not ours, or can not be opened.
+            JournalError: the file is not ours, has other columns, or can not be opened.
         """
         try:
             return self._open()
@@ -103,6 +107,20 @@ class Journal:
         except OSError as error:
             raise self._failed("write", error) from None
 
+    def check(self) -> None:
+        """Between writes: is this still the one writer, and the file as it was left? Cheap.
+
+        What is found is put right as before a write: a lock file or a candle file that was removed is
+        there again, ``reread`` and ``repaired`` say so.
+
+        Raises:
+            JournalError: it can not be put right now; try again later.
+        """
+        try:
+            self._make_sure()
+        except OSError as error:
+            raise self._failed("check", error) from None
+
     def close(self) -> None:
         """Close the file, then let go of the lock. Everything written is on disk already."""
         try:
@@ -117,14 +135,36 @@ class Journal:
         self._folder_unsure |= not self.path.exists()
         self._fd = self._disk.open(self.path, os.O_RDWR | os.O_CREAT)
         try:
+            self._lock.hold(self._fd)
             self._settle(keep_torn=True)
             if self._folder_unsure:
                 self._disk.sync_folder(self.path.parent)
                 self._folder_unsure = False
-            return read_contents(self._disk, self._fd, self._size, self._last_ms, self.interval)
+            contents = self._read_contents(self._fd)
+            if contents.bad_at is not None:
+                self._repair(self._fd, contents.bad_at)
+                contents = self._read_contents(self._fd)
+            return contents
         except BaseException:
             self._forget()
             raise
+
+    def _read_contents(self, fd: int) -> Contents:
+        return read_contents(self._disk, fd, self._size, self.interval, self.columns)
+
+    def _repair(self, fd: int, bad_at: int) -> None:
+        repair = Repair(self._disk, self.path, fd, self.interval, self.columns)
+        found = repair.read(bad_at, self._size)
+        # Told before it is done: where it is cut short, the redo file finishes it.
+        self._tell(found, repair.saved_to)
+        repair.apply()
+        self._size, self._last_ms = good_end(self._disk, fd, self._disk.size(fd), self.columns)
+
+    def _tell(self, what: str, saved_to: Path) -> None:
+        """One event tells all that was put right at once; what is tried again is told once."""
+        before = self.repaired[0] if self.repaired is not None else ""
+        if what not in before:
+            self.repaired = (f"{before}; {what}" if before else what, saved_to)
 
     def _forget(self) -> None:
         fd, self._fd = self._fd, None
@@ -134,49 +174,39 @@ class Journal:
     def _settle(self, *, keep_torn: bool) -> None:
         """Bring the file to a state that is known: a merge finished, the end whole."""
         disk, fd = self._disk, self._descriptor()
-        check_header(disk, fd, disk.size(fd), str(self.path))
+        check_header(disk, fd, disk.size(fd), str(self.path), self.columns)
         if redo.apply(disk, self.path, fd) is redo.Outcome.STALE:
-            self.repaired = (
-                "a merge left by a crash was for another file",
-                redo.stale_path(self.path),
-            )
+            self._tell("a merge left by a crash was for another file", redo.stale_path(self.path))
         size = disk.size(fd)
-        end, last_ms = good_end(disk, fd, size)
+        end, last_ms = good_end(disk, fd, size, self.columns)
         if last_ms is None:
-            check_rows(disk, fd, size, str(self.path))
+            check_rows(disk, fd, size, str(self.path), self.columns)
         if end < size:
             if keep_torn:
-                self._save_torn(fd, end, size)
+                # Kept before it is cut off; a row is never glued onto it.
+                save_torn(disk, self.path, disk.read(fd, size - end, end) + b"\n")
+                self._tell(
+                    f"{size - end} torn bytes after the last whole row", torn_path(self.path)
+                )
             disk.truncate(fd, end)
         if end < size or self._merge_unsure:
             disk.sync(fd)
         if end == 0:
-            redo.write_all(disk, fd, HEADER_LINE, 0)
-            end = len(HEADER_LINE)
+            redo.write_all(disk, fd, header_line(self.columns), 0)
+            end = len(header_line(self.columns))
             disk.sync(fd)
         self._size, self._last_ms = end, last_ms
         self._append_unsure = self._merge_unsure = False
 
-    def _save_torn(self, fd: int, end: int, size: int) -> None:
-        """Keep the torn bytes beside the file before they are cut off; never glue a row onto them."""
-        disk = self._disk
-        saved_to = self.path.with_name(self.path.name + ".torn")
-        torn = disk.open(saved_to, os.O_RDWR | os.O_CREAT)
-        try:
-            redo.write_all(disk, torn, disk.read(fd, size - end, end) + b"\n", disk.size(torn))
-            disk.sync(torn)
-        finally:
-            disk.close(torn)
-        self.repaired = (f"{size - end} torn bytes after the last whole row", saved_to)
-
     def _make_sure(self) -> None:
         """Before a write: we are still the one writer, the file is there, and as we left it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock.renew(self._owner)
         if self._fd is not None and not self._is_there(self._fd):
             # Moved away or replaced by somebody: rows written to the old one would be lost to all.
             self._forget()
             self.reread = self._open()
-            self.repaired = ("the file had been moved away; a new one was begun", self.path)
+            self._tell("the file had been moved away; a new one was begun", self.path)
         elif self._fd is None:
             self.reread = self._open()
         elif self._append_unsure:
@@ -198,7 +228,7 @@ class Journal:
         if not batch:
             return
         fd = self._descriptor()
-        data = b"".join(candle.row() for candle in batch)
+        data = b"".join(candle.row(self.columns) for candle in batch)
         self._append_unsure = True
         # All rows of a batch in one call: after a crash there is one torn place at most.
         redo.write_all(self._disk, fd, data, self._size)
@@ -210,10 +240,11 @@ class Journal:
 
     def _merge(self, late: list[Candle]) -> None:
         fd = self._descriptor()
-        offset, tail = self._tail_from(late[0].open_ms)
-        rows = _rows_by_open_ms(tail)
+        offset = place_of(self._disk, fd, self._size, late[0].open_ms, self.columns)
+        tail = self._disk.read(fd, self._size - offset, offset)
+        rows = rows_by_open_ms(tail, self.columns)
         for candle in late:
-            rows.setdefault(candle.open_ms, candle.row())
+            rows.setdefault(candle.open_ms, candle.row(self.columns))
         merged = b"".join(rows[open_ms] for open_ms in sorted(rows))
         if merged == tail:
             return
@@ -222,25 +253,6 @@ class Journal:
         redo.apply(self._disk, self.path, fd)
         self._merge_unsure = False
         self._size = offset + len(merged)
-
-    def _tail_from(self, open_ms: int) -> tuple[int, bytes]:
-        """The place of the first row at or after this open time, and all bytes from there."""
-        fd, look = self._descriptor(), _FIRST_LOOK
-        while True:
-            start = max(len(HEADER_LINE), self._size - look)
-            data = self._disk.read(fd, self._size - start, start)
-            if start > len(HEADER_LINE):
-                cut = data.index(b"\n") + 1
-                start, data = start + cut, data[cut:]
-            at_top = start == len(HEADER_LINE)
-            skipped = 0
-            for row_ms, row in _rows_by_open_ms(data).items():
-                if row_ms >= open_ms:
-                    break
-                skipped += len(row)
-            if skipped or at_top:
-                return start + skipped, data[skipped:]
-            look *= 2
 
     def _descriptor(self) -> int:
         if self._fd is None:
@@ -258,13 +270,3 @@ class Journal:
 
 def _open_ms(candle: Candle) -> int:
     return candle.open_ms
-
-
-def _rows_by_open_ms(data: bytes) -> dict[int, bytes]:
-    """The rows in order. A line that is none (only others write such) stays with the row before it."""
-    rows: dict[int, bytes] = {}
-    open_ms = 0
-    for line in data.splitlines(keepends=True):
-        open_ms = row_open_ms(line) or open_ms
-        rows[open_ms] = rows.get(open_ms, b"") + line
-    return rows

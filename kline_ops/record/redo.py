@@ -24,6 +24,7 @@ from kline_ops.record.disk import Disk
 
 #: So many bytes before the new tail tell whether the file is the one it was made for.
 _IDENTITY = 4096
+_LONGEST_HEAD = 4096
 
 
 class Outcome(enum.Enum):
@@ -52,10 +53,11 @@ def prepare(disk: Disk, path: Path, fd: int, offset: int, tail: bytes) -> None:
         "crc": zlib.crc32(tail),
         "before": _checksum_before(disk, fd, offset),
     }
-    data = json.dumps(head).encode() + b"\n" + tail
+    first = json.dumps(head).encode() + b"\n"
     redo = disk.open(redo_path(path), os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     try:
-        write_all(disk, redo, data, 0)
+        write_all(disk, redo, first, 0)
+        write_all(disk, redo, tail, len(first))
         disk.sync(redo)
     finally:
         disk.close(redo)
@@ -101,10 +103,10 @@ def _checksum_before(disk: Disk, fd: int, offset: int) -> int:
 def _load(disk: Disk, redo: Path) -> tuple[int, int, bytes] | None:
     fd = disk.open(redo, os.O_RDONLY)
     try:
-        data = disk.read(fd, disk.size(fd), 0)
+        head = disk.read(fd, _LONGEST_HEAD, 0).partition(b"\n")[0]
+        tail = disk.read(fd, disk.size(fd), len(head) + 1)
     finally:
         disk.close(fd)
-    head, _, tail = data.partition(b"\n")
     try:
         told = json.loads(head)
         whole = told["length"] == len(tail) and told["crc"] == zlib.crc32(tail)

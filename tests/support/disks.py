@@ -73,6 +73,9 @@ class CountingDisk(Disk):
     def unlink(self, path: Path) -> None:
         self.step("unlink", lambda: super(CountingDisk, self).unlink(path))
 
+    def rename(self, path: Path, target: Path) -> None:
+        self.step("rename", lambda: super(CountingDisk, self).rename(path, target))
+
     def sync_folder(self, folder: Path) -> None:
         self.step("sync_folder", folder.stat)
 
