@@ -81,8 +81,14 @@ def new_journal(settings: Settings) -> Journal:
             transient=True,
             hint="check its disk and permissions, or give data_dir another place",
         ) from None
-    always = settings.config.record.fsync == "always"
-    journal = Journal(settings.csv, settings.stream.interval, owner=settings.name, sync=always)
+    record = settings.config.record
+    journal = Journal(
+        settings.csv,
+        settings.stream.interval,
+        owner=settings.name,
+        sync=record.fsync == "always",
+        columns=record.columns,
+    )
     journal.lock()
     return journal
 

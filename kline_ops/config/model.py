@@ -108,13 +108,17 @@ class Websocket(Section, frozen=True, kw_only=True):
 
 
 class Record(Section, frozen=True, kw_only=True):
-    """The candle file. ``fsync: never`` leaves it to the system when rows reach the disk."""
+    """The candle file. ``fsync: never`` leaves it to the system when rows reach the disk.
+
+    ``columns: full`` adds to each row all that both the stream and REST say of a candle.
+    """
 
     fsync: Literal["always", "never"] = "always"
     grace: NotNegative = 2.0
     rest_patience: NotNegative = 3.0
     backfill: bool = True
     since: str | None = None
+    columns: Literal["basic", "full"] = "basic"
 
 
 class Logger(Section, frozen=True, kw_only=True):

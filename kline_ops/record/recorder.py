@@ -40,6 +40,8 @@ REST = "rest"
 
 #: Seconds between two tries at a disk that fails, and for the last write at the end.
 _DISK_RETRY = 1.0
+#: Seconds between two looks, while nothing is to be written, whether the file is still there and ours.
+_CHECK_EVERY = 1.0
 #: A write that takes longer than this (s) is told as a disk that does not answer.
 _DISK_PATIENCE = 5.0
 _CLOSE_TIMEOUT = 0.8
@@ -262,7 +264,8 @@ class Recorder:
         self._filler.close()
         try:
             async with asyncio.timeout(_CLOSE_TIMEOUT):
-                await self._write_pending()
+                if self._pending:
+                    await self._write_pending()
         except Exception as error:  # noqa: BLE001 - a boundary: the end comes, whatever fails
             reason = "the disk does not answer" if isinstance(error, TimeoutError) else str(error)
             _log.error("%d candles could not be written: %s", len(self._pending), reason)
@@ -307,7 +310,9 @@ class Recorder:
     async def _write_loop(self) -> None:
         failed_at: float | None = None
         while True:
-            await self._work.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CHECK_EVERY):
+                    await self._work.wait()
             self._work.clear()
             try:
                 written = await self._write_pending()
@@ -326,12 +331,14 @@ class Recorder:
                 self._bus.emit(events.DiskRecovered(written=written, seconds=seconds))
 
     async def _write_pending(self) -> int:
+        """Write what waits; where nothing does, see that the file and its lock are still ours."""
         batch = list(self._pending)
-        if not batch:
-            return 0
         self._writing_since = self._clock.monotonic()
         try:
-            await self._in_writer(self._journal.write, [item.candle for item in batch])
+            if batch:
+                await self._in_writer(self._journal.write, [item.candle for item in batch])
+            else:
+                await self._in_writer(self._journal.check)
         finally:
             self._writing_since = None
         del self._pending[: len(batch)]
@@ -341,6 +348,8 @@ class Recorder:
         if self._journal.reread is not None:
             self._begin_anew(self._journal.reread, batch)
             self._journal.reread = None
+        if not batch:
+            return 0
         for source in (STREAM, REST):
             self._tell_recorded([i.candle for i in batch if i.source == source], source)
         self.on_settled(self.settled_before())

@@ -76,6 +76,7 @@ def test_an_unknown_host_without_rest_url_is_a_warning(settings_of):
         ("binance: {}\n", "binance.stream.symbol: missing"),
         ("binance: {stream: {symbol: btcusdt}}\n", "binance.stream.timeframe: missing"),
         ("binance: {stream: {timeframe: 1h}}\n", "binance.stream.symbol: missing"),
+        (GOOD + "record: {columns: all}\n", "record.columns: Invalid enum value"),
         (GOOD + "websokcet: {}\n", "websokcet: unknown key"),
         (GOOD + "websocket: {pnig: {}}\n", "websocket.pnig: unknown key"),
         (GOOD + "websocket: {ping: {interval: fast}}\n", "websocket.ping.interval: Expected"),

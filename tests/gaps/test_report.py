@@ -11,6 +11,7 @@ import pytest
 
 from kline_ops.errors import InputError
 from kline_ops.gaps import FileReport, analyze_gaps, read, report
+from kline_ops.market.candle import HEADERS
 from kline_ops.market.timestamp import to_ms, to_text
 
 HEADER = "timestamp,open,high,low,close,volume\n"
@@ -259,6 +260,17 @@ def test_dump_a_microsecond_off(tmp_path: Path) -> None:
     late = dump(range(5, 6), 10**6).replace("000000,", "000001,", 1)
     text = dump(range(5), 10**6) + late + dump(range(6, 9), 10**6)
     assert counts(report(write(tmp_path, text))) == {"off_grid": 1, "missing": 1}
+
+
+def test_a_recorded_file_with_full_columns_is_read(tmp_path: Path) -> None:
+    header = HEADERS["full"] + "\n"
+    full = ",1.25,2026-01-27T23:59:59.999Z,12.5,7,0.25,25.1"
+    for hours in ([*range(40), *range(42, 80)], [1, 2, 5]):
+        text = "".join(row(hour).replace(",1.25", full) for hour in hours)
+        found = report(write(tmp_path, header + text))
+        assert counts(found) == {"missing": 2}
+    torn = report(write(tmp_path, header + text + text[:70]))
+    assert counts(torn) == {"missing": 2, "bad_rows": 1}
 
 
 def test_columns_are_found_by_name(tmp_path: Path) -> None:

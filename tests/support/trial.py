@@ -22,7 +22,7 @@ from kline_ops.events import Event
 from kline_ops.exchange.market import Market
 from kline_ops.exchange.server import ExchangeServer
 from kline_ops.exchange.session import ExchangeOptions
-from kline_ops.market.candle import HEADER
+from kline_ops.market.candle import HEADERS
 from kline_ops.market.timestamp import to_ms
 from kline_ops.record.disk import Disk
 from kline_ops.service import Session, new_journal
@@ -48,7 +48,7 @@ class Trial:
     def rows(self) -> list[str]:
         """The candle file's rows, without the header."""
         header, *rows = self.settings.csv.read_text().splitlines()
-        assert header == HEADER
+        assert header == HEADERS[self.settings.config.record.columns]
         return rows
 
     def of(self, kind: type[Event]) -> list[Any]:
@@ -61,7 +61,8 @@ class Trial:
         first = to_ms(self.rows()[0].split(",")[0])
         last = interval.shift(interval.floor(self.ended_ms - 100), -1)
         candles = self.server.truth(self.settings.stream.symbol, interval, first, last)
-        return [candle.row().decode().rstrip("\n") for candle in candles]
+        columns = self.settings.config.record.columns
+        return [candle.row(columns).decode().rstrip("\n") for candle in candles]
 
     def state(self) -> dict[str, Any]:
         """The state file, once what was to be written before is written."""
