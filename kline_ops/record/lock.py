@@ -84,7 +84,8 @@ class FileLock:
     def _probe(self) -> None:
         """Nobody may hold the candle file either. (The journal locks it for good once it is open.)"""
         try:
-            fd = os.open(self.target, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            # For writing: over NFS, an exclusive lock needs it.
+            fd = os.open(self.target, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
             return  # there is none yet; or it can not be opened, which opening it will tell
         try:

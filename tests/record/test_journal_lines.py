@@ -129,6 +129,16 @@ def test_rows_off_the_grid_are_rows(path: Path) -> None:
     assert path.read_bytes() == data
 
 
+def test_what_is_owed_after_a_row_off_the_grid_is_on_the_grid(path: Path) -> None:
+    off = Candle(START + 2 * HOUR + 1_234_567, "1", "1", "1", "1", "0").row()
+    path.write_bytes(HEADER_LINE + ROWS[0] + ROWS[1] + off)
+    with journal(path) as made:
+        assert made.open().last_ms == START + 2 * HOUR
+        made.write([candle(3)])
+        made.write([candle(2)])
+    assert path.read_bytes() == HEADER_LINE + ROWS[0] + ROWS[1] + ROWS[2] + off + ROWS[3]
+
+
 # -- long files: a block at a time ------------------------------------------------------------------
 
 LONG = 30_000  # rows: some 1.6 MB, more than one block
