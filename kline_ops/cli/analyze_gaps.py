@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from kline_ops.cli.given import encoding, is_file, moment, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kline_ops.errors import KlineOpsError
     from kline_ops.gaps import FileReport
-
-#: Until ``now``: a candle that closed just before may be on its way to the disk still.
-_UNDER_WAY_MS = 5_000
-_FILE_ENDINGS = (".csv", ".gz", ".zip")
 
 
 def analyze_gaps(
@@ -43,7 +40,7 @@ def analyze_gaps(
     """
     from kline_ops.errors import EXIT_FINDING, EXIT_USAGE, KlineOpsError
 
-    window = (_moment("--from", from_), _moment("--until", until))
+    window = (moment("--from", from_), moment("--until", until))
     reports: list[FileReport] = []
     errors: list[KlineOpsError] = []
     for name in files:
@@ -59,7 +56,7 @@ def analyze_gaps(
         _print(reports, as_json=as_json)
     if errors:
         for failure in errors:
-            typer.echo(_printable(failure.one_line()), err=True)
+            typer.echo(printable(failure.one_line()), err=True)
         codes = {failure.exit_code for failure in errors}
         raise typer.Exit(EXIT_USAGE if EXIT_USAGE in codes else max(codes))
     if any(report.missing for report in reports):
@@ -71,7 +68,7 @@ def _report(
 ) -> FileReport:
     from kline_ops.gaps import report
 
-    if _is_file(name):
+    if is_file(name):
         return report(name, interval, from_ms=from_ms, until_ms=until_ms)
 
     from kline_ops.watch.registry import find_session
@@ -86,33 +83,6 @@ def _report(
     )
 
 
-def _is_file(name: str) -> bool:
-    if "/" in name or name.endswith(_FILE_ENDINGS):
-        return True
-    try:
-        return Path(name).exists()
-    except OSError:  # longer than a file name can be
-        return True
-
-
-def _moment(option: str, text: str | None) -> int | None:
-    """Milliseconds since the epoch of an option's time; ``now`` is known to ``--until`` only."""
-    from kline_ops.clock import SystemClock
-    from kline_ops.errors import InputError
-    from kline_ops.market import timestamp
-
-    if text is None:
-        return None
-    if option == "--until" and text == "now":
-        return SystemClock().wall_ms() - _UNDER_WAY_MS
-    try:
-        return timestamp.to_ms(text)
-    except ValueError:
-        raise InputError(
-            f"{option} {text!r}: not a time", hint="2026-01-27 or 2026-01-27T14:00:00Z"
-        ) from None
-
-
 def _print(reports: Sequence[FileReport], *, as_json: bool) -> None:
     from kline_ops.gaps import render
 
@@ -121,17 +91,4 @@ def _print(reports: Sequence[FileReport], *, as_json: bool) -> None:
 
         typer.echo(json.dumps(render.as_object(reports)))
     else:
-        typer.echo(_printable(render.as_text(reports, ascii_only=_encoding() != "utf-8")))
-
-
-def _printable(text: str) -> str:
-    """What stdout can not encode (a symbol, a path) is escaped instead of failing."""
-    encoding = _encoding()
-    return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
-def _encoding() -> str:
-    import codecs
-    import sys
-
-    return codecs.lookup(sys.stdout.encoding or "ascii").name
+        typer.echo(printable(render.as_text(reports, ascii_only=encoding() != "utf-8")))

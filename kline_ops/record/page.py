@@ -23,3 +23,16 @@ def answered(interval: Interval, asked: Span, candles: list[Candle]) -> tuple[Sp
         and candle.problem() is None
     ]
     return settled, good
+
+
+def lacking(interval: Interval, settled: Span, candles: list[Candle]) -> list[Span]:
+    """What of ``settled`` is not among the candles."""
+    spans: list[Span] = []
+    at = settled.first
+    for open_ms in sorted(candle.open_ms for candle in candles):
+        if open_ms > at:
+            spans.append(Span(at, open_ms))
+        at = max(at, interval.after(open_ms))
+    if at < settled.end:
+        spans.append(Span(at, settled.end))
+    return spans
