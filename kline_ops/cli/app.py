@@ -9,6 +9,7 @@ import typer
 from kline_ops.cli import (
     analyze_gaps,
     attach,
+    backfill,
     config,
     exchange,
     logs,
@@ -19,6 +20,7 @@ from kline_ops.cli import (
     status,
     stop,
     supervise,
+    verify,
 )
 
 app = typer.Typer(
@@ -54,6 +56,8 @@ app.command("logs")(logs.logs)
 app.command("stop")(stop.stop)
 app.command("restart")(restart.restart)
 app.command("analyze-gaps")(analyze_gaps.analyze_gaps)
+app.command("backfill")(backfill.backfill)
+app.command("verify")(verify.verify)
 app.command("run")(run.run)
 app.command("supervise", hidden=True)(supervise.supervise)
 app.command("exchange")(exchange.exchange)

@@ -49,3 +49,11 @@ def encoding() -> str:
     import sys
 
     return codecs.lookup(sys.stdout.encoding or "ascii").name
+
+
+def run_text(first_ms: int, last_ms: int, candles: int) -> str:
+    """Neighbouring candles, for people."""
+    from kline_ops.market import timestamp
+
+    first, last = timestamp.to_text(first_ms), timestamp.to_text(last_ms)
+    return f"{first}, 1 candle" if candles == 1 else f"{first} to {last}, {candles} candles"

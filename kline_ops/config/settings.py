@@ -204,6 +204,19 @@ def _redundancy_warning(config: Config, failover_urls: tuple[str, ...]) -> tuple
     return (f"websocket.redundancy is {wanted}, and there are {there} addresses: some are shared",)
 
 
+def rest_address(url: str | None, environment: str) -> str:
+    """A REST address as it was given, else that of the environment.
+
+    Raises:
+        ConfigError: no such environment, or no such address.
+    """
+    if environment not in VENUES:
+        raise ConfigError(
+            f"no environment {environment!r}", field="--environment", hint=", ".join(VENUES)
+        )
+    return _url(url or VENUES[environment].rest_url, ("http", "https"), "--rest-url")
+
+
 def _url(text: str, schemes: tuple[str, ...], field: str) -> str:
     try:
         parts = urlsplit(text)

@@ -129,6 +129,12 @@ def log_event(event: Event) -> None:
     _log.log(level, "%s", text)
 
 
+def event_line(event: Event, clock: Clock) -> bytes:
+    """An event as a line of ``events.jsonl``."""
+    line = {"ts": timestamp.to_text(clock.wall_ms()), **msgspec.to_builtins(event)}
+    return msgspec.json.encode(line) + b"\n"
+
+
 class EventLog:
     """Listener: appends events to ``events.jsonl``, in a worker thread."""
 
@@ -142,9 +148,7 @@ class EventLog:
         """Queue one line. Recorded candles are not repeated here: the candle file has them."""
         if isinstance(event, Recorded):
             return
-        fields = msgspec.to_builtins(event)
-        line = {"ts": timestamp.to_text(self._clock.wall_ms()), **fields}
-        self._worker.submit(self._append, msgspec.json.encode(line) + b"\n")
+        self._worker.submit(self._append, event_line(event, self._clock))
 
     def _append(self, line: bytes) -> None:
         try:

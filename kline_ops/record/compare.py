@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from kline_ops.errors import InputError
 from kline_ops.market.candle import HEADER, Candle
 from kline_ops.market.interval import Interval
 from kline_ops.market.stream import Stream
@@ -91,9 +92,11 @@ class Comparer:
         if window.until_ms is None and contents.last_ms is not None:
             end_ms = min(end_ms, interval.after(interval.floor(contents.last_ms)))
         left = owed(contents, interval, window, end_ms)
+        if left is None:
+            raise InputError(f"{self.rows.path} has no candle yet", hint="--from 2026-01-01")
         whole = Comparison()
-        begun(0 if left is None else interval.slots(*left))
-        while left is not None and left.first < left.end:
+        begun(interval.slots(*left))
+        while left.first < left.end:
             settled, found = await self._page(left)
             if found.findings and settled.end > now_ms - _FRESH_MS:
                 await asyncio.sleep(_SECOND_LOOK)

@@ -68,8 +68,8 @@ class FileFiller:
             JournalError: the candle file can not be written.
         """
         interval = self.stream.interval
-        contents = self.journal.open()
         now_ms = await self.asker.server_time()
+        contents = self.journal.open()
         span = owed(contents, interval, window, closed_end(interval, now_ms, self.grace_ms))
         if span is None:
             raise InputError(f"{self.journal.path} has no candle yet", hint="--from 2026-01-01")
