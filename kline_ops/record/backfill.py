@@ -31,6 +31,8 @@ _TIMEOUT = (5.0, 10.0)
 _TOTAL_TIMEOUT = 20.0
 #: The exchange does not know this symbol ("Error codes", -1121).
 _INVALID_SYMBOL = -1121
+#: Seconds; a longer wait is a mistake of somebody's ("IP Limits": bans last up to 3 days).
+_LONGEST_BAN = 3 * 86_400.0
 #: Seconds to stay away after a refusal by status, where the exchange does not say: the rest of a
 #: minute, the shortest ban, and a guess at what the firewall takes.
 _STAY_AWAY = {429: 60.0, 418: 120.0, 403: 300.0}
@@ -148,7 +150,7 @@ class Backfill:
         reason = f"{told[1]} (code {told[0]})" if told else answer.reason
         text = f"{self.base_url} answered {answer.status_code}: {reason}"
         after = answer.headers.get("Retry-After", "")
-        wait = float(after) if after.isdecimal() else None
+        wait = min(float(after), _LONGEST_BAN) if after.isdecimal() else None
         if answer.status_code in _STAY_AWAY:
             seconds = _STAY_AWAY[answer.status_code] if wait is None else wait
             if self._budget is not None:

@@ -126,6 +126,7 @@ def test_a_refusal_is_told_by_its_status_and_may_be_tried_again(host: Host, stat
         ("7", 7.0),
         ("0", 0.0),
         ("86400", 86400.0),
+        ("9" * 400, 259200.0),
         ("", None),
         ("soon", None),
         ("-1", None),
@@ -180,6 +181,8 @@ def new_budget() -> Budget:
         (418, None, 120, True),
         (403, None, 300, True),
         (403, "9", 9, True),
+        (418, "9" * 12, 3 * 86_400, True),
+        (429, "9" * 400, 3 * 86_400, False),
     ],
 )
 def test_after_a_refusal_nobody_on_this_machine_asks_before_its_time(
