@@ -72,7 +72,7 @@ async def _fill(target: Target, window: Window) -> int:
 
     if not target.path.exists() and window.from_ms is None and window.since_ms is None:
         raise InputError(f"{target.path} does not exist", hint="--from 2026-01-01 to begin it")
-    journal = Journal(target.path, target.stream.interval, owner="backfill")
+    journal = Journal(target.path, target.stream.interval, owner="backfill", columns=target.columns)
     try:
         target.path.parent.mkdir(parents=True, exist_ok=True)
         journal.lock()
@@ -159,7 +159,7 @@ async def _missing(target: Target, window: Window, late_ms: int = 0) -> tuple[Sp
 
     interval = target.stream.interval
     exists = target.path.exists()
-    contents = RowReader(target.path).contents(interval) if exists else Contents()
+    contents = RowReader(target.path, target.columns).contents(interval) if exists else Contents()
     async with asking(target, SystemClock()) as asker:
         try:
             now_ms = await asker.server_time()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kline_ops.clock import Clock
     from kline_ops.config.settings import Settings
     from kline_ops.errors import KlineOpsError, VenueError
+    from kline_ops.market.candle import Columns
     from kline_ops.market.stream import Stream
     from kline_ops.record.asking import Asker
 
@@ -57,6 +58,8 @@ class Target:
     since_ms: int | None = None
     #: Where findings are noted; None for a file without a session.
     events_file: Path | None = None
+    #: What its rows have.
+    columns: Columns = "basic"
 
 
 def find_target(given: str, options: Options) -> Target:
@@ -87,6 +90,7 @@ def _of_file(path: Path, options: Options) -> Target:
     from kline_ops.gaps.told import symbol_of
     from kline_ops.market import interval as intervals
     from kline_ops.market.stream import Stream
+    from kline_ops.record.contents import columns_of
 
     if options.config is not None:
         raise InputError(f"{path} is a file: --config goes with a session", hint="leave it out")
@@ -106,12 +110,13 @@ def _of_file(path: Path, options: Options) -> Target:
     if told not in {None, interval}:
         raise InputError(f"{path} holds {told} by its name", hint="leave --interval out")
     url = rest_address(options.rest_url, options.environment or "mainnet")
-    return Target(path, Stream(symbol.upper(), interval), url)
+    return Target(path, Stream(symbol.upper(), interval), url, columns=columns_of(path))
 
 
 def _of_session(name: str, options: Options) -> Target:
     from kline_ops.config.settings import rest_address
     from kline_ops.config.venues import venue_of
+    from kline_ops.record.contents import columns_of
 
     for option in ("symbol", "interval", "environment"):
         if getattr(options, option) is not None:
@@ -134,6 +139,7 @@ def _of_session(name: str, options: Options) -> Target:
         grace_ms=int(settings.config.record.grace * 1000),
         since_ms=settings.since_ms,
         events_file=settings.events_file,
+        columns=columns_of(settings.csv, settings.config.record.columns),
     )
 
 

@@ -73,7 +73,7 @@ async def _compare(target: Target, window: Window, *, quiet: bool) -> Comparison
 
     async with asking(target, SystemClock()) as asker:
         with meter("comparing", quiet=quiet) as progress:
-            rows = RowReader(target.path)
+            rows = RowReader(target.path, target.columns)
             comparer = Comparer(target.stream, rows, asker, target.grace_ms, progress.advance)
             try:
                 return await comparer.run(window, progress.begin)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from kline_ops.errors import InputError
-from kline_ops.market.candle import HEADER, Candle
+from kline_ops.market.candle import HEADERS, Candle, Columns
 from kline_ops.market.interval import Interval
 from kline_ops.market.stream import Stream
 from kline_ops.record.asking import Asker
@@ -21,7 +21,6 @@ from kline_ops.record.page import answered
 from kline_ops.record.rows import RowReader
 from kline_ops.record.span import Span
 
-_COLUMNS = HEADER.split(",")[1:]
 #: REST may lag behind what closed within this time: then it is asked once more, after a moment.
 _FRESH_MS = 60_000
 _SECOND_LOOK = 2.0
@@ -35,10 +34,12 @@ class Amended:
 
     kept: Candle
     seen: Candle
+    of: Columns = "basic"
 
     def columns(self) -> Iterator[tuple[str, str, str]]:
         """Name, ours, theirs of each number that differs."""
-        pairs = zip(_COLUMNS, self.kept.values(), self.seen.values(), strict=True)
+        names = HEADERS[self.of].split(",")[1:]
+        pairs = zip(names, _values(self.kept, self.of), _values(self.seen, self.of), strict=True)
         return ((name, ours, theirs) for name, ours, theirs in pairs if _differ(ours, theirs))
 
 
@@ -114,10 +115,12 @@ class Comparer:
         theirs = [c for c in candles if settled.first <= c.open_ms < settled.end]
         # The file is read last: what a recorder has filled meanwhile is not lacking.
         ours = self.rows.between(settled)
-        return settled, compare(self.stream.interval, ours, theirs)
+        return settled, compare(self.stream.interval, ours, theirs, self.rows.columns)
 
 
-def compare(interval: Interval, ours: list[Candle], theirs: list[Candle]) -> Comparison:
+def compare(
+    interval: Interval, ours: list[Candle], theirs: list[Candle], columns: Columns = "basic"
+) -> Comparison:
     """The rows of a file against what REST has for the same time."""
     known = {candle.open_ms: candle for candle in theirs}
     on_disk = {candle.open_ms for candle in ours}
@@ -126,8 +129,8 @@ def compare(interval: Interval, ours: list[Candle], theirs: list[Candle]) -> Com
         seen = known.get(kept.open_ms)
         if seen is None:
             found.unknown.append(kept.open_ms)
-        elif any(map(_differ, kept.values(), seen.values())):
-            found.amended.append(Amended(kept, seen))
+        elif any(map(_differ, _values(kept, columns), _values(seen, columns))):
+            found.amended.append(Amended(kept, seen, columns))
     # The exchange has bars beside its own grid; no file owes them.
     found.lacking = [ms for ms in known if ms not in on_disk and interval.is_open(ms)]
     return found
@@ -143,6 +146,11 @@ def runs(interval: Interval, opens: list[int]) -> list[tuple[int, int, int]]:
         else:
             pieces.append((open_ms, open_ms, 1))
     return pieces
+
+
+def _values(candle: Candle, columns: Columns) -> list[str]:
+    """What stands in its row behind the open time."""
+    return candle.row(columns).decode().rstrip("\n").split(",")[1:]
 
 
 def _differ(ours: str, theirs: str) -> bool:

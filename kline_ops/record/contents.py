@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from kline_ops.errors import JournalError
 from kline_ops.market.candle import HEADERS, Columns, row_open_ms
@@ -34,6 +35,16 @@ class Contents:
 def header_line(columns: Columns) -> bytes:
     """The first line of a candle file."""
     return HEADERS[columns].encode() + b"\n"
+
+
+def columns_of(path: Path, otherwise: Columns = "basic") -> Columns:
+    """Which columns a candle file has; ``otherwise`` where its first line does not tell."""
+    try:
+        with path.open("rb") as file:
+            head = file.readline(max(map(len, HEADERS.values())) + 1)
+    except OSError:
+        return otherwise
+    return next((columns for columns in HEADERS if head == header_line(columns)), otherwise)
 
 
 def check_header(disk: Disk, fd: int, size: int, name: str, columns: Columns = "basic") -> None:

@@ -14,18 +14,12 @@ from typing import IO, TypeVar
 
 from kline_ops.errors import InputError
 from kline_ops.market import timestamp
-from kline_ops.market.candle import Candle, from_row
+from kline_ops.market.candle import Candle, Columns, from_row, row_open_ms
 from kline_ops.market.interval import Interval
-from kline_ops.record.contents import (
-    HEADER_LINE,
-    Contents,
-    check_header,
-    good_end,
-    read_contents,
-    row_open_ms,
-)
+from kline_ops.record.contents import Contents, check_header, good_end, header_line
 from kline_ops.record.disk import Disk
 from kline_ops.record.redo import redo_path
+from kline_ops.record.scan import read_contents
 from kline_ops.record.span import Span
 
 T = TypeVar("T")
@@ -41,8 +35,9 @@ _LONGEST_ROW = 512
 class RowReader:
     """One candle file of ours."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, columns: Columns = "basic") -> None:
         self.path = path
+        self.columns: Columns = columns
         self._disk = Disk()
 
     def contents(self, interval: Interval) -> Contents:
@@ -54,9 +49,12 @@ class RowReader:
         """
 
         def read(fd: int, size: int) -> Contents:
-            check_header(self._disk, fd, size, str(self.path))
-            end, last_ms = good_end(self._disk, fd, size)
-            return read_contents(self._disk, fd, end, last_ms, interval)
+            check_header(self._disk, fd, size, str(self.path), self.columns)
+            end, _ = good_end(self._disk, fd, size, self.columns)
+            contents = read_contents(self._disk, fd, end, interval, self.columns)
+            if contents.bad_at is not None:
+                raise ValueError(f"no row in its place at byte {contents.bad_at}")
+            return contents
 
         return self._steadily(read)
 
@@ -79,7 +77,9 @@ class RowReader:
                 found = _tried(read, fd, before.st_size)
                 if not merging and not redo.exists() and _same(before, os.fstat(fd)):
                     if isinstance(found, ValueError):
-                        raise InputError(f"{self.path}: {found}")
+                        raise InputError(
+                            f"{self.path}: {found}", hint="backfill, which puts it right"
+                        )
                     return found
             time.sleep(_BETWEEN)
         raise InputError(
@@ -101,7 +101,7 @@ class RowReader:
             lines = (rest + block).splitlines(keepends=True)
             rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
             for line in lines:
-                candle = _candle(line, found)
+                candle = _candle(line, self.columns, found)
                 if candle.open_ms >= span.end:
                     return found
                 if candle.open_ms >= span.first:
@@ -110,12 +110,12 @@ class RowReader:
 
     def _near(self, fd: int, size: int, open_ms: int) -> int:
         """The start of a row at or before the place of this open time, and not far from it."""
-        low, high = len(HEADER_LINE), size
+        low, high = len(header_line(self.columns)), size
         while high - low > _NEAR:
             middle = (low + high) // 2
             data = self._disk.read(fd, 2 * _LONGEST_ROW, middle)
             start = data.find(b"\n") + 1
-            row_ms = row_open_ms(data[start : data.find(b"\n", start) + 1])
+            row_ms = row_open_ms(data[start : data.find(b"\n", start) + 1], self.columns)
             if row_ms is not None and row_ms < open_ms:
                 low = middle + start
             else:
@@ -134,9 +134,9 @@ def _same(before: os.stat_result, after: os.stat_result) -> bool:
     return (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
 
 
-def _candle(line: bytes, before: list[Candle]) -> Candle:
+def _candle(line: bytes, columns: Columns, before: list[Candle]) -> Candle:
     try:
-        return from_row(line)
+        return from_row(line, columns)
     except ValueError as error:
         place = f" after {timestamp.to_text(before[-1].open_ms)}" if before else ""
         raise ValueError(f"a line{place} is no candle row: {error}") from None
