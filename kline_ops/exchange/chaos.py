@@ -13,8 +13,9 @@ _DRAWN = 1 << 32
 _CODES = (1000, 1001, 1006, 1008, 1011, 1012, 1013)
 _STATUSES = (403, 418, 429, 451, 500, 502, 503)
 
-#: Kinds after which REST and the streams no longer agree on every candle.
-DISAGREEING = frozenset({FaultKind.AMEND})
+#: Kinds by which REST may tell other values of a candle than the streams: for good, or while a
+#: client takes one for closed that is not.
+DISAGREEING = frozenset({FaultKind.AMEND, FaultKind.REST_STALE})
 
 
 class _Draw:

@@ -12,6 +12,9 @@ from websockets.http11 import Request, Response
 
 from kline_ops.exchange.session import Connection, ExchangeOptions
 
+#: Between two tries to have the port back.
+_RETRY_SECONDS = 0.5
+
 Handler = Callable[[ServerConnection], Awaitable[None]]
 Route = Callable[[ServerConnection, Request], Awaitable[Response | None]]
 
@@ -83,6 +86,7 @@ class Port:
     async def close(self) -> None:
         """Listen no more; connections go on."""
         if self._returning is not None:
+            self._returning.cancel()
             await asyncio.wait([self._returning])
         self.refuse()
 
@@ -94,10 +98,13 @@ class Port:
             await listener.wait_closed()
 
     async def _return(self, then: Callable[[], object]) -> None:
-        try:
-            await self.listen()
-        finally:
-            self._returning = None
+        while self._listener is None:
+            try:
+                await self.listen()
+            except OSError:
+                # Somebody else has taken the port meanwhile.
+                await asyncio.sleep(_RETRY_SECONDS)
+        self._returning = None
         then()
 
     def _connection(self, *args: object, **kwargs: object) -> Connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 
 import pytest
 from websockets.asyncio.client import connect
@@ -47,6 +48,24 @@ def test_an_end_to_not_listening(play) -> None:
         await asyncio.sleep(0.01)
         async with connect(server.ws_url):
             pass
+
+    play(scenario)
+
+
+def test_a_port_that_somebody_took_meanwhile(play) -> None:
+    async def scenario(server: ExchangeServer, _clock) -> None:
+        server.refuse(1, tcp=True)
+        await asyncio.sleep(0.1)
+        with socket.create_server((server.host, server.port)):
+            await asyncio.sleep(3)
+        await asyncio.sleep(1)
+        async with connect(server.ws_url):
+            pass
+        server.refuse(1, tcp=True)
+        await asyncio.sleep(0.1)
+        with socket.create_server((server.host, server.port)):
+            await asyncio.sleep(3)
+            await server.stop()
 
     play(scenario)
 
