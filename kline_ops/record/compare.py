@@ -98,20 +98,20 @@ class Comparer:
         whole = Comparison()
         begun(interval.slots(*left))
         while left.first < left.end:
-            settled, found = await self._page(left)
+            settled, found = await self._page(left, now_ms)
             if found.findings and settled.end > now_ms - _FRESH_MS:
                 await asyncio.sleep(_SECOND_LOOK)
-                settled, found = await self._page(left)
+                settled, found = await self._page(left, now_ms)
             whole.add(found)
             self.progress(interval.slots(*settled))
             left = Span(settled.end, left.end)
         return whole
 
-    async def _page(self, left: Span) -> tuple[Span, Comparison]:
+    async def _page(self, left: Span, now_ms: int) -> tuple[Span, Comparison]:
         reach = self.stream.interval.shift(left.first, _REACH)
         left = Span(left.first, min(left.end, reach))
         candles = await self.asker.candles(self.stream, left)
-        settled, _ = answered(self.stream.interval, left, candles)
+        settled, _ = answered(self.stream.interval, left, candles, now_ms)
         theirs = [c for c in candles if settled.first <= c.open_ms < settled.end]
         # The file is read last: what a recorder has filled meanwhile is not lacking.
         ours = self.rows.between(settled)

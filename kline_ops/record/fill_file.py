@@ -17,7 +17,7 @@ from kline_ops.market.stream import Stream
 from kline_ops.record.asking import Asker
 from kline_ops.record.journal import Journal
 from kline_ops.record.owed import Window, closed_end, missing, owed
-from kline_ops.record.page import answered, lacking
+from kline_ops.record.page import answered, lacking, with_follower
 from kline_ops.record.span import Span
 
 #: Candles that are gathered before a merge.
@@ -58,6 +58,7 @@ class FileFiller:
     tally: Tally = field(default_factory=Tally)
     absent: list[Span] = field(default_factory=list)
     _gathered: list[Candle] = field(default_factory=list)
+    _now_ms: int = 0
 
     async def run(self, window: Window, begun: Callable[[Tally], None]) -> None:
         """Fill the window; ``begun`` hears what is missing before the first question.
@@ -68,7 +69,7 @@ class FileFiller:
             JournalError: the candle file can not be written.
         """
         interval = self.stream.interval
-        now_ms = await self.asker.server_time()
+        self._now_ms = now_ms = await self.asker.server_time()
         contents = self.journal.open()
         span = owed(contents, interval, window, closed_end(interval, now_ms, self.grace_ms))
         if span is None:
@@ -89,8 +90,8 @@ class FileFiller:
     async def _fill(self, part: Span, *, at_end: bool) -> None:
         interval = self.stream.interval
         while part.first < part.end:
-            candles = await self.asker.candles(self.stream, part)
-            settled, good = answered(interval, part, candles)
+            candles = await self.asker.candles(self.stream, with_follower(interval, part))
+            settled, good = answered(interval, part, candles, self._now_ms)
             self._gathered += good
             self._mark_absent(lacking(interval, settled, good))
             if at_end or len(self._gathered) >= _GATHERED:
@@ -110,6 +111,7 @@ class FileFiller:
             self._mark_absent([Span(newest.first, fresh)] if newest.first < fresh else [])
             self.progress(-self.stream.interval.slots(fresh, end_ms))
             await asyncio.sleep(wait)
+            self._now_ms += round(wait * 1000)
             await self._fill(Span(fresh, end_ms), at_end=True)
 
     def _mark_absent(self, spans: list[Span]) -> None:

@@ -17,7 +17,7 @@ from kline_ops.market.candle import Candle
 from kline_ops.market.server_time import ServerTime
 from kline_ops.market.stream import Stream
 from kline_ops.record.backfill import Backfill, BudgetSpentError, RefusalError
-from kline_ops.record.page import answered
+from kline_ops.record.page import answered, with_follower
 from kline_ops.record.pursuit import Pursuit
 from kline_ops.record.span import Span, within
 
@@ -115,8 +115,9 @@ class Filler:
 
     async def _ask(self, backfill: Backfill, part: Span) -> None:
         self._wanting.tell_hole(part)
-        candles = await backfill.candles(self._stream, part)
-        asked, good = answered(self._stream.interval, part, candles)
+        interval = self._stream.interval
+        candles = await backfill.candles(self._stream, with_follower(interval, part))
+        asked, good = answered(interval, part, candles, self._now_ms())
         for candle in good:
             self._wanting.fill(candle)
         left = within(self._wanting.due(), asked)

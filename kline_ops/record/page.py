@@ -1,4 +1,8 @@
-"""What a page of klines from REST answers, and what it leaves open. Pure."""
+"""What a page of klines from REST answers, and what it leaves open. Pure.
+
+A kline of REST does not say that it is final. One that a later kline follows is; the newest one is believed
+only when its close lies well back by the exchange's time, as that time may be wrong by some seconds.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,18 @@ from kline_ops.market.interval import Interval
 from kline_ops.record.span import Span
 
 
-def answered(interval: Interval, asked: Span, candles: list[Candle]) -> tuple[Span, list[Candle]]:
+#: So long after its close (ms) a candle is final though the answer holds none that follows it.
+_FINAL_MS = 30_000
+
+
+def with_follower(interval: Interval, asked: Span) -> Span:
+    """What to ask for: the span, and the candle that shows that the span's last one is final."""
+    return Span(asked.first, interval.after(asked.end))
+
+
+def answered(
+    interval: Interval, asked: Span, candles: list[Candle], now_ms: int
+) -> tuple[Span, list[Candle]]:
     """The part of ``asked`` that an answer settles, and the candles in it that can be used.
 
     What lies behind the last candle of an answer has not been answered yet.
@@ -21,6 +36,10 @@ def answered(interval: Interval, asked: Span, candles: list[Candle]) -> tuple[Sp
         if settled.first <= candle.open_ms < settled.end
         and interval.is_open(candle.open_ms)
         and candle.problem() is None
+        and (
+            candle.open_ms < candles[-1].open_ms
+            or interval.after(candle.open_ms) + _FINAL_MS <= now_ms
+        )
     ]
     return settled, good
 

@@ -270,11 +270,12 @@ class Recorder:
             reason = "the disk does not answer" if isinstance(error, TimeoutError) else str(error)
             _log.error("%d candles could not be written: %s", len(self._pending), reason)
         # In the worker, which may still be inside a write of that file; not waited for if it hangs.
-        closing = self._writer.submit(self._journal.close)
+        closing = asyncio.ensure_future(self._in_writer(self._journal.close))
+        await asyncio.sleep(0)  # it is in the queue now
         self._writer.shutdown(wait=False)
         with contextlib.suppress(Exception):
             async with asyncio.timeout(_CLOSE_TIMEOUT / 2):
-                await asyncio.wrap_future(closing)
+                await closing
         return len(self._pending)
 
     def _take(self, candle: Candle, source: str) -> None:

@@ -112,4 +112,5 @@ def test_a_row_that_is_none_is_an_input_error(machine: Machine, exchange: Exchan
     (machine.folder / NAME).write_bytes(b"".join(lines))
     done = machine.run("verify", NAME, "--rest-url", exchange.rest_url)
     assert done.returncode == 2
-    assert "is no candle row" in done.stderr
+    assert "no row in its place at byte" in done.stderr
+    assert "Try: backfill" in done.stderr

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from kline_ops.market.candle import Candle
 from kline_ops.market.interval import parse
-from kline_ops.record.page import answered
+from kline_ops.record.page import answered, with_follower
 from kline_ops.record.span import Span
 
 HOUR = 3_600_000
 GRID = parse("1h")
+NOW = 100 * HOUR
 
 
 def candle(open_ms: int, low: str = "1") -> Candle:
@@ -16,18 +17,30 @@ def candle(open_ms: int, low: str = "1") -> Candle:
 
 
 def test_an_empty_answer_settles_all_that_was_asked() -> None:
-    assert answered(GRID, Span(0, 9 * HOUR), []) == (Span(0, 9 * HOUR), [])
+    assert answered(GRID, Span(0, 9 * HOUR), [], NOW) == (Span(0, 9 * HOUR), [])
 
 
 def test_what_lies_behind_the_last_candle_is_left_open() -> None:
     came = [candle(HOUR), candle(3 * HOUR)]
-    assert answered(GRID, Span(0, 9 * HOUR), came) == (Span(0, 4 * HOUR), came)
+    assert answered(GRID, Span(0, 9 * HOUR), came, NOW) == (Span(0, 4 * HOUR), came)
 
 
 def test_candles_beside_the_grid_or_the_question_and_such_that_can_not_be_are_left_out() -> None:
     came = [candle(-HOUR), candle(28 * 60_000), candle(HOUR, low="2"), candle(2 * HOUR)]
-    assert answered(GRID, Span(0, 3 * HOUR), came) == (Span(0, 3 * HOUR), came[3:])
+    assert answered(GRID, Span(0, 3 * HOUR), came, NOW) == (Span(0, 3 * HOUR), came[3:])
 
 
 def test_an_answer_from_outside_settles_what_was_asked_and_brings_nothing() -> None:
-    assert answered(GRID, Span(0, 2 * HOUR), [candle(7 * HOUR)]) == (Span(0, 2 * HOUR), [])
+    assert answered(GRID, Span(0, 2 * HOUR), [candle(7 * HOUR)], NOW) == (Span(0, 2 * HOUR), [])
+
+
+def test_the_newest_candle_is_final_only_when_another_follows_or_long_after_its_close() -> None:
+    """The exchange's time may be wrong by seconds: a forming candle must not pass for a closed one."""
+    asked = Span(0, 2 * HOUR)
+    assert with_follower(GRID, asked) == Span(0, 3 * HOUR)
+    came = [candle(0), candle(HOUR)]
+    close = 2 * HOUR
+    assert answered(GRID, asked, came, close + 29_999) == (asked, came[:1])
+    assert answered(GRID, asked, came, close + 30_000) == (asked, came)
+    followed = [*came, candle(2 * HOUR)]
+    assert answered(GRID, asked, followed, close + 1) == (asked, came)

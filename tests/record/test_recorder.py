@@ -73,6 +73,8 @@ class Host:
         self.spans.append(span)
         await self._answer()
         opens = {START + minute * MINUTE: minute for minute in sorted(self.has)}
+        forming = (self._clock.wall_ms() - START) // MINUTE
+        opens[START + forming * MINUTE] = forming
         inside = [minute for at, minute in opens.items() if span.first <= at < span.end]
         return [candle(minute, trades=self.trades.get(minute, 0)) for minute in inside[:1000]]
 

@@ -144,7 +144,6 @@ def run_trial(
             clock=skew(clock),
             draw=random.Random(seed).random,
             listeners=(events.append,),
-            budget_file=folder / "budget.json",
         )
         trial = Trial(clock, server, settings, session, events, clock.wall_ms(), others)
         running = asyncio.ensure_future(session.run())
