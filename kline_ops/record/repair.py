@@ -119,8 +119,12 @@ class Repair:
         redo.apply(self._disk, self._path, self._fd)
 
     def _take_out(self, end: int) -> int | None:
-        """Keep what is in order, block by block. Answers the earliest open time that is not, if any."""
-        earliest: int | None = None
+        """Keep what is in order, block by block.
+
+        Where there is disorder: the earliest open time that was not kept, from which on to sort.
+        """
+        left: list[int] = []
+        disorder = False
         _, before_ms = good_end(self._disk, self._fd, self._at, self._columns)
         last_ms = -1 if before_ms is None else before_ms
         for _, block in whole_lines(self._disk, self._fd, self._at, end):
@@ -134,14 +138,14 @@ class Repair:
                 open_ms = row_open_ms(line, self._columns)
                 if open_ms is None:
                     self._lose(line, _NO_ROW)
-                elif open_ms == last_ms:
-                    self._lose(line, _DOUBLED)
-                elif open_ms < last_ms:
-                    earliest = open_ms if earliest is None else min(earliest, open_ms)
-                else:
+                elif open_ms > last_ms:
                     self._kept.append(line)
                     last_ms = open_ms
-        return earliest
+                else:
+                    self._lose(line, _DOUBLED)
+                    left.append(open_ms)
+                    disorder |= open_ms < last_ms
+        return min(left) if disorder else None
 
     def _sort(self, end: int) -> None:
         """Keep every row, the first of its open time, in order."""

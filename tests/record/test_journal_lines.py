@@ -51,6 +51,10 @@ BAD = {
     "the first row last": (
         [*ROWS[1:], ROWS[0]], range(6), b"", "1 row out of order",
     ),
+    "a doubled row, and later ones disordered": (
+        [*ROWS[:2], ROWS[1], ROWS[4], ROWS[3], ROWS[2], ROWS[5]], range(6), ROWS[1],
+        "1 doubled row, 2 rows out of order",
+    ),
     "newest first": (ROWS[::-1], range(6), b"", "5 rows out of order"),
     "a second header": (
         [*ROWS[:3], HEADER_LINE, *ROWS[3:]], range(6), HEADER_LINE, "1 line that is no row",
@@ -190,7 +194,7 @@ def naive(lines: list[bytes]) -> list[bytes]:
 
 
 @given(st.integers(0, 300), st.integers(0, 40), st.randoms(use_true_random=False))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_mixture_of_lines_comes_out_as_rows_in_order(
     tmp_path: Path, count: int, changes: int, draw: random.Random
 ) -> None:
