@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from kline_ops.errors import JournalError
 from kline_ops.market.candle import HEADERS
 from kline_ops.market.timestamp import to_ms
 from kline_ops.record.disk import Disk
+from tests.support.disks import remove_folder
 from tests.support.trial import Trial, run_trial
 
 START = 1_767_225_600_300
@@ -54,7 +54,7 @@ def test_a_session_that_is_idle_has_lock_and_file_back_within_two_seconds(tmp_pa
         csv = trial.settings.csv
         lock = csv.with_name(csv.name + ".lock")
         await asyncio.sleep(100)
-        shutil.rmtree(trial.settings.data_dir)
+        remove_folder(trial.settings.data_dir)
         await asyncio.sleep(2)
         assert lock.exists()
         assert csv.read_text() == HEADERS["basic"] + "\n"

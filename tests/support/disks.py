@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +13,13 @@ from typing import TypeVar
 from kline_ops.record.disk import Disk
 
 T = TypeVar("T")
+
+
+def remove_folder(folder: Path) -> None:
+    """``rm -rf``, also of what a thread of the recorder writes into it at this very moment."""
+    while folder.exists():
+        with contextlib.suppress(OSError):
+            shutil.rmtree(folder)
 
 
 class Crash(BaseException):
