@@ -54,18 +54,7 @@ def test_a_wrong_first_frame_begins_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("hours", [-30, 30])
 def test_a_wrong_clock_of_this_machine_costs_nothing(tmp_path: Path, hours: int) -> None:
     """The recorder's own wall clock is wrong all the time; the exchange's is right."""
-
-    class Skewed:
-        def __init__(self, clock: object) -> None:
-            self._clock = clock
-
-        def wall_ms(self) -> int:
-            return self._clock.wall_ms() + hours * 3_600_000
-
-        def monotonic(self) -> float:
-            return self._clock.monotonic()
-
-    trial = run_trial(tmp_path, 30, skew=Skewed)
+    trial = run_trial(tmp_path, 30, skew=lambda clock: clock.apart(hours * 3_600_000))
     assert len(trial.rows()) >= 25
     assert trial.rows() == trial.truth()
 
@@ -123,7 +112,7 @@ def test_a_candle_file_that_is_moved_away_is_filled_again(tmp_path: Path) -> Non
         await asyncio.sleep(20)
         trial.settings.csv.rename(tmp_path / "away.csv")
         await asyncio.sleep(3)
-        assert trial.state()["metadata"]["on_disk"] <= 22
+        assert trial.state()["metadata"]["on_disk"] <= len(trial.rows())
 
     trial = run_trial(tmp_path, 60, script, resilience__heartbeat={"interval": 1.0})
     assert trial.rows() == trial.truth()

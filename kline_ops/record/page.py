@@ -1,7 +1,8 @@
 """What a page of klines from REST answers, and what it leaves open. Pure.
 
-A kline of REST does not say that it is final. One that a later kline follows is; the newest one is believed
-only when its close lies well back by the exchange's time, as that time may be wrong by some seconds.
+A kline of REST does not say that it is final. One that a later kline follows is; the newest one is
+believed only when its close lies well back by the exchange's time, as that time may be wrong by
+some seconds.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 from kline_ops.market.candle import Candle
 from kline_ops.market.interval import Interval
 from kline_ops.record.span import Span
-
 
 #: So long after its close (ms) a candle is final though the answer holds none that follows it.
 _FINAL_MS = 30_000
