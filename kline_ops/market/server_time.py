@@ -99,8 +99,13 @@ class ServerTime:
 
     def _roll(self, monotonic: float) -> None:
         if monotonic >= self._window_end:
-            stale = monotonic >= self._window_end + WINDOW_SECONDS
-            self._previous = None if stale else self._current
+            if monotonic >= self._window_end + WINDOW_SECONDS:
+                # Too old to be a bound, and better than a local clock that may be hours off.
+                known = self._known()
+                self._local = self._local if known is None else known
+                self._previous = None
+            else:
+                self._previous = self._current
             self._current = None
             self._window_end = monotonic + WINDOW_SECONDS
 

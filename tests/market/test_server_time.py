@@ -1,5 +1,6 @@
 """The exchange's time from what it says: never early, soon right, and blind to the local clock."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,6 +103,18 @@ def test_an_old_bound_serves_where_there_is_no_newer_one() -> None:
     time = ServerTime(WALL, 0.0)
     time.observe(WALL, 0.0)
     assert time.now_ms(7_200.0) == WALL + 7_200_000
+
+
+@pytest.mark.parametrize("hours", [-30, 30])
+def test_a_wrong_local_clock_is_not_gone_back_to_after_a_long_silence(hours: int) -> None:
+    wrong, silent = WALL + hours * 3_600_000, 4 * 3600.0
+    time = ServerTime(wrong, 0.0)
+    time.observe(WALL, 0.0, wrong)
+    time.observe(WALL + 1_000, 1.0, wrong + 1_000)
+    said = WALL + int(silent * 1000) - 40
+    time.observe(said, silent, wrong + int(silent * 1000))
+    assert time.heard
+    assert time.now_ms(silent) == said
 
 
 def test_what_is_known_is_moved_on_by_a_suspend_and_is_never_early() -> None:
