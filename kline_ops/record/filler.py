@@ -148,13 +148,13 @@ class Filler:
         """Seconds until something can become due, or may be asked for again."""
         now, now_ms = self._clock.monotonic(), self._now_ms()
         again = self._pursuit.next_at(self._wanting.due(), now)
-        if again is not None:
-            return max(again - now, 0.01)
-        if not self._server_time.heard:
+        if again is None and not self._server_time.heard:
             return max(self._pursuit.blocked_until - now, 1.0)
         interval = self._stream.interval
         open_now = interval.floor(now_ms - self._grace_ms)
-        wait = (interval.after(open_now) + self._grace_ms - now_ms) / 1000.0
+        # The next candle waits for none of the missing ones, which may be asked for minutes apart.
+        close = (interval.after(open_now) + self._grace_ms - now_ms) / 1000.0
+        wait = close if again is None else min(close, again - now)
         return min(max(wait, 0.01), 60.0)
 
     def _now_ms(self) -> int:

@@ -370,6 +370,23 @@ def test_while_the_disk_is_full_candles_wait_and_are_written_in_order_after_it(
     assert [e.written for e in bench.of(events.DiskRecovered)] == [3]  # type: ignore[attr-defined]
 
 
+def test_a_candle_is_asked_for_in_time_while_an_old_hole_is_asked_for_seldom(
+    tmp_path: Path,
+) -> None:
+    async def script(bench: Bench) -> None:
+        bench.host.has = set(range(3, 60))  # minutes 1 and 2 exist nowhere
+        await bench.at(20)
+        bench.recorder.deliver(kline(0, closed=False, event_ms=START + 20_000))
+        bench.host.has.add(0)
+        for minute in range(20):
+            await bench.at((minute + 1) * 60 + 2.5)
+            await bench.written()
+            if minute > 2:
+                assert bench.path.read_bytes() == rows(0, *range(3, minute + 1))
+
+    play(tmp_path, script)
+
+
 def test_without_rest_a_hole_stays_and_is_counted(tmp_path: Path) -> None:
     async def script(bench: Bench) -> None:
         await bench.at(60.02)
@@ -391,14 +408,14 @@ def test_an_outage_of_the_exchange_that_is_long_over_is_confirmed_by_a_second_lo
 ) -> None:
     async def script(bench: Bench) -> None:
         bench.clock.start_ms += 3 * 1440 * MINUTE
-        bench.host.has = set(range(20, 3 * 1440))
+        bench.host.has = set(range(20, 3 * 1440 + 2))
         await bench.at(30.0)
         await bench.written()
         assert not bench.of(events.HoleConfirmed)
         await bench.at(180.0)
 
     bench = play(tmp_path, script, before=rows(0, 1))
-    assert bench.path.read_bytes() == rows(0, 1, *range(20, 3 * 1440))
+    assert bench.path.read_bytes() == rows(0, 1, *range(20, 3 * 1440 + 2))
     confirmed = [(e.first, e.candles) for e in bench.of(events.HoleConfirmed)]  # type: ignore[attr-defined]
     assert confirmed == [(to_text(START + 2 * MINUTE), 18)]
     assert len(bench.host.spans) <= 24
