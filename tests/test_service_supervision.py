@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import partial
 from pathlib import Path
+
+import pytest
 
 from kline_ops import events
 from kline_ops.config.settings import load_settings
+from kline_ops.events import Bus
 from kline_ops.exchange.market import Market
 from kline_ops.exchange.server import ExchangeServer
+from kline_ops.feed.connection import Options
+from kline_ops.feed.feed import Feed, FeedOptions
+from kline_ops.feed.plan import Timing
+from kline_ops.market.candle import from_row
 from kline_ops.market.interval import parse
+from kline_ops.market.server_time import ServerTime
+from kline_ops.market.stream import Stream
 from kline_ops.market.timestamp import to_ms
+from kline_ops.record.backfill import Backfill
+from kline_ops.record.journal import Journal
+from kline_ops.record.recorder import Recorder, RecordOptions
+from kline_ops.resilience import Backoff
 from kline_ops.service import Session, new_journal
 from tests.support.trial import Trial, run_trial, write_config
 from tests.support.virtual_time import VirtualClock, run_virtual
@@ -173,3 +187,166 @@ def test_two_sessions_keep_under_the_attempts_that_an_address_has(tmp_path: Path
     assert len(attempts) > 280
     worst = max(sum(1 for at in attempts if 0 <= at - first < 300_000) for first in attempts)
     assert worst <= 290
+
+
+def test_a_ban_that_one_session_meets_the_other_keeps(tmp_path: Path) -> None:
+    async def main(clock: VirtualClock) -> tuple[list[int], list[events.Event]]:
+        async with ExchangeServer(Market(), clock) as server:
+            told: list[events.Event] = []
+            sessions = []
+            for name in ("one", "two"):
+                folder = tmp_path / name
+                folder.mkdir()
+                settings = load_settings(
+                    "trial", write_config(folder, server.ws_url, server.rest_url), {}
+                )
+                sessions.append(
+                    Session(
+                        settings,
+                        new_journal(settings),
+                        clock=clock,
+                        draw=random.Random(name).random,
+                        listeners=(told.append,),
+                        budget_file=tmp_path / "budget.json",
+                    )
+                )
+            first, second = (asyncio.ensure_future(session.run()) for session in sessions)
+            await asyncio.sleep(20)
+            server.refuse(5, status=429, retry_after=90)
+            server.cut(1)  # the other one is connected still
+            await asyncio.sleep(20)
+            server.cut()
+            met = clock.wall_ms()
+            await asyncio.sleep(120)
+            for session in sessions:
+                session.stop("end")
+            await asyncio.gather(first, second)
+            return [at - met for at in server.attempts], told
+
+    attempts, told = run_virtual(main)
+    # One attempt met the ban; nobody tried until it was over, though the exchange let them long before.
+    assert len([at for at in attempts if -20_000 <= at < 0]) == 1
+    assert not [at for at in attempts if 0 <= at < 69_000]
+    assert [at for at in attempts if at >= 69_000]
+    assert [e.what for e in told if isinstance(e, events.Banned)] == ["connect"]
+
+
+@pytest.mark.parametrize("status", [403, 451])
+def test_a_host_that_refuses_the_region_is_left_for_good(tmp_path: Path, status: int) -> None:
+    async def script(trial: Trial) -> None:
+        await asyncio.sleep(30)
+        trial.server.refuse(10_000, status=status)
+        trial.server.cut()
+
+    trial = run_trial(tmp_path, 1_000, script, failovers=1)
+    assert_complete(trial)
+    # The one attempt that was refused; no probe in the time that others are probed in.
+    assert len(trial.server.attempts) == 2
+
+
+SILENT = {"websocket__stall_timeout": 20, "websocket__proof_timeout": 5}
+
+
+@pytest.mark.parametrize("fault", ["silence", "half_open"])
+def test_a_connection_without_data_is_found_in_time(tmp_path: Path, fault: str) -> None:
+    async def script(trial: Trial) -> None:
+        await asyncio.sleep(100)
+        getattr(trial.server, fault)(10_000, 1)
+
+    trial = run_trial(tmp_path, 300, script, **MINUTE, **SILENT)
+    assert_complete(trial)
+    noticed = [*trial.of(events.Stalled), *trial.of(events.Disconnected)]
+    assert noticed[0].connection == 1
+    assert len(trial.server.sessions) == 2
+    told_ms = trial.server.sessions[1].opened_ms - trial.live_from_ms - 100_000
+    assert told_ms <= 20_000
+
+
+def test_subscriptions_that_bring_nothing_are_ended_and_another_address_is_tried(
+    tmp_path: Path,
+) -> None:
+    async def script(trial: Trial) -> None:
+        await asyncio.sleep(100)
+        trial.server.ack_only(seconds=10_000)
+        trial.server.cut()
+
+    trial = run_trial(tmp_path, 400, script, failovers=1, **MINUTE, **SILENT)
+    assert_complete(trial)
+    (stalled, *_) = trial.of(events.Stalled)
+    assert stalled.seconds <= 20
+    assert trial.state()["metadata"]["endpoint"] == trial.others[0].ws_url
+
+
+def test_a_quiet_market_is_left_in_peace_and_called_recording(tmp_path: Path) -> None:
+    words = []
+
+    async def script(trial: Trial) -> None:
+        await asyncio.sleep(100)
+        now = trial.clock.wall_ms()
+        trial.server.quiet(now - now % 60_000 + 60_000, now + 1_800_000, closes=False)
+        for _ in range(80):
+            await asyncio.sleep(20)
+            words.append(trial.state()["status"])
+
+    trial = run_trial(tmp_path, 2_400, script, **MINUTE, **SILENT)
+    assert_complete(trial)
+    assert not trial.of(events.CloseMissed)
+    assert not trial.of(events.Stalled)
+    assert len(trial.server.sessions) == 1
+    assert set(words) <= {"recording", "catching_up"}
+
+
+def test_one_dead_stream_among_live_ones_is_found_in_time(tmp_path: Path) -> None:
+    """Three streams on one connection, each with its keeper; one of them goes dead for good."""
+    told: list[events.Event] = []
+
+    async def main(clock: VirtualClock) -> tuple[ExchangeServer, float]:
+        async with ExchangeServer(Market(), clock) as server:
+            bus = Bus()
+            bus.listen(told.append)
+            times = ServerTime(clock.wall_ms(), clock.monotonic())
+            keepers = {}
+            for symbol in ("BTCUSDT", "ETHUSDT", "BNBUSDT"):
+                stream = Stream(symbol, parse("1m"))
+                journal = Journal(tmp_path / stream.file_name, stream.interval, owner="test")
+                keepers[symbol] = Recorder(
+                    stream, journal, Backfill(server.rest_url, None), RecordOptions(),
+                    bus=bus, clock=clock, server_time=times,
+                )  # fmt: skip
+            by_name = {keeper.stream.name: keeper for keeper in keepers.values()}
+            feed = Feed(
+                [keeper.stream for keeper in keepers.values()],
+                FeedOptions([server.ws_url], Options(), Backoff(), Timing(20.0, 5.0)),
+                bus=bus, clock=clock, server_time=times, draw=random.Random(1).random,
+                on_kline=lambda kline: keepers[kline.symbol].deliver(kline),
+            )  # fmt: skip
+            feed.on_suspect = lambda name: by_name[name].look_at_market(
+                lambda traded: feed.witnessed(name, traded)
+            )
+            for keeper in keepers.values():
+                keeper.on_missed = partial(feed.missed, keeper.stream)
+                await keeper.start()
+            feed.start()
+            await asyncio.sleep(90.3)
+            server.dead_stream("ethusdt@kline_1m", 1, stays=True)
+            began = clock.monotonic()
+            while not any(isinstance(e, events.StreamSilent) for e in told):
+                await asyncio.sleep(0.1)
+            noticed = clock.monotonic() - began
+            await asyncio.sleep(200)
+            await feed.close()
+            for keeper in keepers.values():
+                await keeper.close()
+            for keeper in keepers.values():
+                rows = (tmp_path / keeper.stream.file_name).read_bytes().splitlines(keepends=True)
+                opens = [from_row(row).open_ms for row in rows[1:]]
+                truth = server.truth(keeper.stream.symbol, "1m", opens[0], opens[-1])
+                assert rows[1:] == [candle.row() for candle in truth]
+                assert len(rows) >= 5
+            return server, noticed
+
+    server, noticed = run_virtual(main)
+    assert noticed <= 20.0
+    # Subscribed anew first; it stays dead, so its connection is replaced.
+    assert len(server.sessions) == 2
+    assert [e.why for e in told if isinstance(e, events.Replaced)] == ["stalled"]

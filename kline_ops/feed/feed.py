@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from kline_ops.clock import Clock
-from kline_ops.events import Bus, ConnectDelayed, ShutdownNotice
+from kline_ops.events import Banned, Bus, ConnectDelayed, ShutdownNotice
 from kline_ops.feed import happenings as rules
 from kline_ops.feed.connection import Connection, Ending, Options
 from kline_ops.feed.endpoint import stream_url
@@ -21,7 +21,7 @@ from kline_ops.feed.gate import Gate
 from kline_ops.feed.happenings import Action, Happening
 from kline_ops.feed.plan import SHUTDOWN, Plan, Timing
 from kline_ops.feed.rejects import Rejects
-from kline_ops.market import messages
+from kline_ops.market import messages, timestamp
 from kline_ops.market.messages import FrameRejected, Kline, Reply, ServerShutdown
 from kline_ops.market.server_time import ServerTime
 from kline_ops.market.stream import Stream
@@ -189,6 +189,7 @@ class Feed:
         lasting = ending.status in LASTING
         if ending.retry_after is not None:
             self._gate.refused(ending.retry_after)
+            self._tell_ban(ending.retry_after, ending.reason)
         self._apply(rules.Ended(number, ending.code, ending.reason, lasting))
 
     async def _connect(self, number: int, endpoint: str) -> Ending:
@@ -201,6 +202,11 @@ class Feed:
         )
         self._connections[number] = connection
         return await connection.run()
+
+    def _tell_ban(self, seconds: float, reason: str) -> None:
+        now_ms = self._server_time.now_ms(self._clock.monotonic())
+        until = timestamp.to_text(now_ms + round(seconds) * 1000)
+        self._bus.emit(Banned(what="connect", until=until, reason=reason))
 
     def _tell_delay(self, endpoint: str, wait: float) -> None:
         self._bus.emit(ConnectDelayed(endpoint=endpoint, seconds=round(wait, 3)))
