@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kline_ops.gaps import analyze_gaps
-    from kline_ops.resilience import Backoff, TimeTrigger
+    from kline_ops.resilience import Backoff, CircuitBreaker, RateLimiter, TimeTrigger
 
-__all__ = ["Backoff", "TimeTrigger", "analyze_gaps"]
+__all__ = ["Backoff", "CircuitBreaker", "RateLimiter", "TimeTrigger", "analyze_gaps"]
 
 _HOMES = {
     "Backoff": "kline_ops.resilience",
+    "CircuitBreaker": "kline_ops.resilience",
+    "RateLimiter": "kline_ops.resilience",
     "TimeTrigger": "kline_ops.resilience",
     "analyze_gaps": "kline_ops.gaps",
 }

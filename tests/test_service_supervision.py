@@ -14,6 +14,7 @@ from kline_ops.config.settings import load_settings
 from kline_ops.events import Bus
 from kline_ops.exchange.market import Market
 from kline_ops.exchange.server import ExchangeServer
+from kline_ops.exchange.session import ExchangeOptions
 from kline_ops.feed.connection import Options
 from kline_ops.feed.feed import Feed, FeedOptions
 from kline_ops.feed.plan import Timing
@@ -30,7 +31,12 @@ from kline_ops.service import Session, new_journal
 from tests.support.trial import Trial, run_trial, write_config
 from tests.support.virtual_time import VirtualClock, run_virtual
 
-MINUTE = {"binance__stream__timeframe": "1m", "start_ms": to_ms("2026-01-01T00:00:30Z")}
+#: Updates of the forming candle every five seconds are enough here, and quicker.
+MINUTE = {
+    "binance__stream__timeframe": "1m",
+    "start_ms": to_ms("2026-01-01T00:00:30Z"),
+    "options": ExchangeOptions(update_ms=5_000),
+}
 SECOND = parse("1s")
 
 
@@ -104,7 +110,7 @@ def test_another_address_takes_over_and_the_first_is_gone_back_to(tmp_path: Path
         trial.server.refuse(120, tcp=False)
         trial.server.cut()
 
-    trial = run_trial(tmp_path, 800, script, failovers=1)
+    trial = run_trial(tmp_path, 800, script, failovers=1, **MINUTE)
     assert_complete(trial)
     first, second = trial.server.ws_url, trial.others[0].ws_url
     changes = [(change.old, change.new) for change in trial.of(events.EndpointChanged)]
@@ -238,7 +244,7 @@ def test_a_host_that_refuses_the_region_is_left_for_good(tmp_path: Path, status:
         trial.server.refuse(10_000, status=status)
         trial.server.cut()
 
-    trial = run_trial(tmp_path, 1_000, script, failovers=1)
+    trial = run_trial(tmp_path, 1_000, script, failovers=1, **MINUTE)
     assert_complete(trial)
     # The one attempt that was refused; no probe in the time that others are probed in.
     assert len(trial.server.attempts) == 2
