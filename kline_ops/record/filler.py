@@ -82,7 +82,7 @@ class Filler:
                 try:
                     await self._ask_all(self._backfill)
                 except Exception as error:  # noqa: BLE001 - a boundary: REST may fail, we may not
-                    self._failed(error)
+                    self.failed(error)
             timer = asyncio.get_running_loop().call_later(self._until_next(), self._news.set)
             await self._news.wait()
             timer.cancel()
@@ -125,7 +125,8 @@ class Filler:
         for span in self._pursuit.answered(asked, left, now, self._now_ms()):
             self._wanting.give_up(span)
 
-    def _failed(self, error: Exception) -> None:
+    def failed(self, error: Exception) -> None:
+        """REST could not be asked, here or by who asked it for something else: told, and kept to."""
         now = self._clock.monotonic()
         if isinstance(error, BudgetSpentError):
             self._pursuit.postponed(now, error.seconds)

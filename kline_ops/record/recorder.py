@@ -24,7 +24,7 @@ from kline_ops.market.candle import Candle
 from kline_ops.market.messages import FrameRejected, Kline
 from kline_ops.market.server_time import ServerTime
 from kline_ops.market.stream import Stream
-from kline_ops.record.backfill import Backfill
+from kline_ops.record.backfill import Backfill, RefusalError
 from kline_ops.record.contents import Contents
 from kline_ops.record.filler import Filler
 from kline_ops.record.journal import Journal
@@ -210,6 +210,9 @@ class Recorder:
                 traded = self._witness.judge(await self._backfill.candles(self.stream, span))
             except VenueError as error:
                 _log.debug("REST is no witness: %s", error)
+                if isinstance(error, RefusalError):
+                    # Whoever drew it: a ban is told, and kept to by the filler.
+                    self._filler.failed(error)
         answer(traded)
 
     def settled_before(self) -> int:
