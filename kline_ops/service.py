@@ -37,6 +37,7 @@ from kline_ops.market import timestamp
 from kline_ops.market.server_time import ServerTime
 from kline_ops.observe.logs import EventLog
 from kline_ops.record.backfill import Backfill
+from kline_ops.record.disk import Disk
 from kline_ops.record.journal import Journal
 from kline_ops.record.recorder import Recorder, RecordOptions
 from kline_ops.resilience import Backoff, TimeTrigger
@@ -67,8 +68,10 @@ _WRITTEN_AT_ONCE = (
 _log = logging.getLogger(__name__)
 
 
-def new_journal(settings: Settings) -> Journal:
+def new_journal(settings: Settings, disk: Disk | None = None) -> Journal:
     """The session's journal, locked: from here on this process is the file's only recorder.
+
+    ``disk``: the file calls; None: those of the system.
 
     Raises:
         JournalError: somebody else records into it; nothing was touched.
@@ -88,6 +91,7 @@ def new_journal(settings: Settings) -> Journal:
         owner=settings.name,
         sync=record.fsync == "always",
         columns=record.columns,
+        disk=disk,
     )
     journal.lock()
     return journal
@@ -131,6 +135,10 @@ class Session:
         """End cleanly: the row is finished and synced, sockets are closed."""
         self._reason = reason
         self._stop.set()
+
+    def renew(self) -> None:
+        """Let a successor take over from the connection now, as at a boundary; while it runs."""
+        self._feed.replace(events.PLANNED)
 
     async def run(self) -> None:
         """Record. Returns after :meth:`stop`, with everything received on disk.
