@@ -11,6 +11,7 @@ from kline_ops.cli import (
     attach,
     backfill,
     config,
+    drill,
     exchange,
     logs,
     restart,
@@ -60,5 +61,6 @@ app.command("backfill")(backfill.backfill)
 app.command("verify")(verify.verify)
 app.command("run")(run.run)
 app.command("supervise", hidden=True)(supervise.supervise)
+app.command("drill")(drill.drill)
 app.command("exchange")(exchange.exchange)
 app.add_typer(config.app, name="config")
