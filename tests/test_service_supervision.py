@@ -11,7 +11,7 @@ import pytest
 
 from kline_ops import events
 from kline_ops.config.settings import load_settings
-from kline_ops.events import Bus
+from kline_ops.events import Bus, Listener
 from kline_ops.exchange.market import Market
 from kline_ops.exchange.server import ExchangeServer
 from kline_ops.exchange.session import ExchangeOptions
@@ -157,31 +157,37 @@ def test_a_shutdown_notice_in_combined_form_is_understood(tmp_path: Path) -> Non
     assert [r.why for r in trial.of(events.Replaced)] == ["server shutdown"]
 
 
-def test_two_sessions_keep_under_the_attempts_that_an_address_has(tmp_path: Path) -> None:
+def one_of_many(
+    folder: Path, name: str, server: ExchangeServer, clock: VirtualClock,
+    listeners: tuple[Listener, ...] = (), **changes: object,
+) -> Session:  # fmt: skip
+    """A session with files of its own, and the budget of all."""
+    home = folder / name
+    home.mkdir()
+    path = write_config(home, server.ws_url, server.rest_url, **changes)
+    settings = load_settings("trial", path, {})
+    return Session(
+        settings,
+        new_journal(settings),
+        clock=clock,
+        draw=random.Random(name).random,
+        listeners=listeners,
+        budget_file=folder / "budget.json",
+    )
+
+
+def test_four_sessions_keep_under_the_attempts_that_an_address_has(tmp_path: Path) -> None:
     """Both meet an exchange that accepts and closes; it refuses for good whoever tries too often."""
 
     async def main(clock: VirtualClock) -> list[int]:
         async with ExchangeServer(Market(), clock) as server:
             server.accept_then_close(420, 1011)
-            sessions = []
-            for name in ("one", "two", "three", "four"):
-                folder = tmp_path / name
-                folder.mkdir()
-                path = write_config(
-                    folder, server.ws_url, server.rest_url,
-                    # As hasty as a config can be.
-                    websocket__reconnect={"delay": 0.01, "max_delay": 0.05, "max_attempts": 10**6},
-                )  # fmt: skip
-                settings = load_settings("trial", path, {})
-                sessions.append(
-                    Session(
-                        settings,
-                        new_journal(settings),
-                        clock=clock,
-                        draw=random.Random(name).random,
-                        budget_file=tmp_path / "budget.json",
-                    )
-                )
+            # As hasty as a config can be.
+            hasty = {"delay": 0.01, "max_delay": 0.05, "max_attempts": 10**6}
+            sessions = [
+                one_of_many(tmp_path, name, server, clock, websocket__reconnect=hasty)
+                for name in ("one", "two", "three", "four")
+            ]
             running = [asyncio.ensure_future(session.run()) for session in sessions]
             await asyncio.sleep(440)
             for session in sessions:
@@ -199,23 +205,10 @@ def test_a_ban_that_one_session_meets_the_other_keeps(tmp_path: Path) -> None:
     async def main(clock: VirtualClock) -> tuple[list[int], list[events.Event]]:
         async with ExchangeServer(Market(), clock) as server:
             told: list[events.Event] = []
-            sessions = []
-            for name in ("one", "two"):
-                folder = tmp_path / name
-                folder.mkdir()
-                settings = load_settings(
-                    "trial", write_config(folder, server.ws_url, server.rest_url), {}
-                )
-                sessions.append(
-                    Session(
-                        settings,
-                        new_journal(settings),
-                        clock=clock,
-                        draw=random.Random(name).random,
-                        listeners=(told.append,),
-                        budget_file=tmp_path / "budget.json",
-                    )
-                )
+            sessions = [
+                one_of_many(tmp_path, name, server, clock, listeners=(told.append,))
+                for name in ("one", "two")
+            ]
             first, second = (asyncio.ensure_future(session.run()) for session in sessions)
             await asyncio.sleep(20)
             server.refuse(5, status=429, retry_after=90)
