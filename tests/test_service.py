@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,16 @@ def test_planned_restarts_lose_nothing_and_are_never_dark(tmp_path: Path) -> Non
     assert trial.server.rest_requests["/api/v3/klines"] == 1
     assert trial.state()["metadata"]["restarts_planned"] == 8
     assert trial.state()["metadata"]["reconnects"] == 0
+
+
+def test_a_session_leaves_no_thread_behind(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    run_trial(tmp_path, 5)
+
+    left = set(threading.enumerate()) - before
+    for thread in left:
+        thread.join(2)
+    assert [thread.name for thread in left if thread.is_alive()] == []
 
 
 def test_both_connections_are_live_across_the_close_at_the_boundary(tmp_path: Path) -> None:

@@ -137,6 +137,7 @@ class Feed:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        self._gate.close()
 
     def _apply(self, happening: Happening) -> None:
         if self._closed:
