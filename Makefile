@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint types unit picture bench-status bench-restart lock clean
+.PHONY: help demo test test-long lint types unit picture bench-status bench-restart bench-faults lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ bench-status: $(VENV)/installed-dev  ## how long `status` takes, beside `python 
 
 bench-restart: $(VENV)/installed-dev  ## what a planned restart costs: dark time, lost candles, memory
 	$(BIN)/python -m tests.benchmarks.restart
+
+bench-faults: $(VENV)/installed-dev  ## what each fault of an exchange costs, beside others (3 minutes)
+	$(BIN)/python -m tests.benchmarks.faults
 
 lock: $(VENV)/installed-dev  ## write down the versions that are installed now
 	$(BIN)/pip freeze --exclude-editable > constraints.txt
