@@ -8,7 +8,8 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint types unit picture bench-status bench-restart bench-faults lock clean
+.PHONY: help demo test test-long lint types unit simulate picture
+.PHONY: bench-status bench-restart bench-faults lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -34,6 +35,10 @@ unit: $(VENV)/installed-dev
 test-long: $(VENV)/installed-dev  ## what takes longer than a developer waits
 	@sh scripts/need.sh tmux tmux
 	$(BIN)/pytest -m long -o faulthandler_timeout=600
+
+simulate: $(VENV)/installed-dev  ## months of trouble against the rules: SEEDS=1000, or SEED=12345 alone
+	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100) \
+		$(if $(SOCKETS),--socket-seeds $(SOCKETS)))
 
 picture: $(VENV)/installed-dev  ## draw docs/demo.svg from a real session
 	$(BIN)/python scripts/picture.py $(BIN)/kline-ops docs/demo.svg

@@ -1,0 +1,99 @@
+"""``make simulate``: many seeds, a line of progress, and the command that repeats one that fails.
+
+A seed of the rules is a month of hours and one of minutes (``rules.py``), one of the sockets is a day of
+minutes (``sockets.py``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+
+from tests.simulation.rules import DAYS, INTERVALS, run_rules
+from tests.simulation.sockets import run_sockets
+
+_TOLD_EVERY = 10.0
+#: A seed of the sockets waits more than it computes.
+_SOCKETS_AT_ONCE = 3
+
+#: How many candles are on disk, and the report of what failed.
+Result = tuple[int, str]
+
+
+def rules(seed: int, days: float) -> Result:
+    """One seed of the rules."""
+    runs = [run_rules(seed, interval, days) for interval in INTERVALS]
+    failed = [run.report() for run in runs if run.outcome.problems]
+    return sum(run.outcome.rows for run in runs), "\n".join(failed)
+
+
+def sockets(seed: int) -> Result:
+    """One seed of the sockets."""
+    run = run_sockets(seed)
+    return run.rows, run.report() if run.problems else ""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0 where every seed held, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100, help="so many of the rules")
+    parser.add_argument("--socket-seeds", type=int, help="so many; one for each 50 of the rules")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--seed", type=int, help="this seed alone")
+    parser.add_argument("--rules", action="store_true", help="the rules alone")
+    parser.add_argument("--sockets", action="store_true", help="the sockets alone")
+    parser.add_argument("--days", type=float, default=DAYS, help="the length of a run of the rules")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    given = parser.parse_args(arguments)
+    months = days = range(given.seed or 0, (given.seed or 0) + 1)
+    if given.seed is None:
+        count = given.socket_seeds
+        months = range(given.first, given.first + given.seeds)
+        days = range(
+            given.first, given.first + (max(1, given.seeds // 50) if count is None else count)
+        )
+    return _run(
+        months if given.rules or not given.sockets else range(0),
+        days if given.sockets or not given.rules else range(0),
+        given.days,
+        given.jobs,
+    )
+
+
+def _run(months: range, days: range, length: float, jobs: int) -> int:
+    begun, told_at, rows, failed = time.monotonic(), 0.0, 0, 0
+    fresh = multiprocessing.get_context("spawn")
+    with (
+        ProcessPoolExecutor(jobs, fresh) as computing,
+        ProcessPoolExecutor(jobs * _SOCKETS_AT_ONCE, fresh) as waiting,
+    ):
+        futures: dict[Future[Result], str] = {}
+        for seed in days:
+            futures[waiting.submit(sockets, seed)] = f"--seed {seed} --sockets"
+        for seed in months:
+            given = f"--seed {seed} --rules" + ("" if length == DAYS else f" --days {length:g}")
+            futures[computing.submit(rules, seed, length)] = given
+        for done, future in enumerate(as_completed(futures), 1):
+            wrote, report = future.result()
+            rows += wrote
+            if report:
+                failed += 1
+                print(
+                    f"{report}\nrepeat it: python -m tests.simulation {futures[future]}\n",
+                    flush=True,
+                )
+            took = time.monotonic() - begun
+            if took - told_at >= _TOLD_EVERY or done == len(futures):
+                told_at = took
+                progress = f"{done} of {len(futures)} runs, {rows} candles, {failed} failed"
+                print(f"{progress}, {took:.0f} s", file=sys.stderr, flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

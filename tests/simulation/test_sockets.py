@@ -1,0 +1,33 @@
+"""Hours over real sockets, crashes included: the file equals the truth."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.simulation.sockets import QUICK, run_sockets
+
+
+def hold_for_an_hour(seed: int) -> None:
+    run = run_sockets(seed, 3600.0, QUICK)
+    repeat = f"run_sockets({seed}, 3600.0, QUICK)"
+    assert not run.problems, f"{run.report()}\nrepeat it: {repeat} in tests/simulation/sockets.py"
+    assert run.rows > 30
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_the_file_equals_the_truth(seed: int) -> None:
+    hold_for_an_hour(seed)
+
+
+def test_the_file_equals_the_truth_with_a_seed_that_nobody_has_tried() -> None:
+    hold_for_an_hour(random.SystemRandom().randrange(1 << 32))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_a_day(seed: int) -> None:
+    run = run_sockets(seed)
+    assert not run.problems, run.report()
