@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from kline_ops.clock import Clock
 from kline_ops.events import Banned, Bus, ConnectDelayed, ShutdownNotice
 from kline_ops.feed import happenings as rules
+from kline_ops.feed.attempts import Attempts
 from kline_ops.feed.connection import Connection, Ending, Options
 from kline_ops.feed.endpoint import stream_url
 from kline_ops.feed.endpoints import LASTING, BreakerOptions, Endpoints
@@ -75,10 +76,12 @@ class Feed:
         self._plan = Plan(
             self._names,
             self._near_close,
-            endpoints=Endpoints(options.ws_urls, options.breaker, probe_back=options.probe_back),
-            backoff=options.backoff,
+            attempts=Attempts(
+                Endpoints(options.ws_urls, options.breaker, probe_back=options.probe_back),
+                options.backoff,
+                draw,
+            ),
             timing=options.timing,
-            draw=draw,
             want=options.redundancy,
         )
         self._gate = gate or Gate(None)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from kline_ops import events
-from kline_ops.feed.endpoints import Endpoints
+from kline_ops.feed.attempts import LASTING, Attempts
 from kline_ops.feed.happenings import (
     Action,
     Ask,
@@ -33,14 +33,11 @@ from kline_ops.feed.happenings import (
 )
 from kline_ops.feed.link import Link
 from kline_ops.feed.silence import Silence
-from kline_ops.feed.states import EFFORT, Effort, Outcome, State, Turn, turn
+from kline_ops.feed.states import State, Turn, turn
 from kline_ops.market import timestamp
-from kline_ops.resilience import Backoff
 
 #: The exchange cuts a connection after 24 h ("General information", WebSocket Streams).
 _MAX_AGE = 23.5 * 3600
-#: Data for this long is a connection that works; less than this is a flap.
-_LASTING = 10.0
 #: A close this near (s) is waited for with both connections; a farther one is the successor's alone.
 _NEAR = 15.0
 STALLED = "stalled"
@@ -69,27 +66,21 @@ class Plan:
         streams: Iterable[str],
         near_close: Callable[[int, float], int],
         *,
-        endpoints: Endpoints,
-        backoff: Backoff,
+        attempts: Attempts,
         timing: Timing,
-        draw: Callable[[], float],
         want: int = 1,
     ) -> None:
         self._streams = frozenset(streams)
         #: (now in ms, near in s) → the close to stay for: the next one if near, else the last one.
         self._near_close = near_close
-        self._endpoints = endpoints
-        self._backoff = backoff
+        self.attempts = attempts
+        self._endpoints = attempts.endpoints
         self._timing = timing
-        self._draw = draw
         self._want = want
         self._silence = Silence(timing.stall, timing.proof)
         self._settled_before_ms = 0
         self._numbers = 0
         self.links: dict[int, Link] = {}
-        self.effort = Effort.STEADY
-        self.failures = 0
-        self.retry_at = 0.0
 
     def advance(self, happening: Happening, now: float, now_ms: int) -> list[Action]:
         """Take in what happened; answer what to do. ``now`` monotonic, ``now_ms`` the exchange's."""
@@ -124,7 +115,7 @@ class Plan:
         ]
         times.append(self._silence.next_at(self.links.values(), self._streams))
         if self._lacking() > 0:
-            times.append(self.retry_at)
+            times.append(self.attempts.retry_at)
         elif self._may_probe():
             times.append(self._endpoints.better_at(self._in_use(), self._want))
         return min(times)
@@ -139,7 +130,7 @@ class Plan:
         if link.state is State.OPEN:
             return [link.proof_at] if link.heard and link.proof_at is not None else []
         if link.state is State.LIVE and link.live_at is not None:
-            lasting = [] if link.lasted else [link.live_at + _LASTING]
+            lasting = [] if link.lasted else [link.live_at + LASTING]
             return [*lasting, link.began + _MAX_AGE] if link.why is None else lasting
         return []
 
@@ -235,40 +226,8 @@ class Plan:
             reason=ended.reason,
             seconds=None if link.opened_at is None else round(now - link.opened_at, 3),
         )
-        return [Tell(told), *self._count_attempt(link, ended, now)]
-
-    def _count_attempt(self, link: Link, ended: Ended, now: float) -> list[Action]:
-        actions = self._note_lasting(link, now)
-        if link.probe:
-            # Beside those that serve: it says something of its address, and nothing of the effort.
-            failed = self._endpoints.failed(link.endpoint, now, ended.reason, lasting=ended.lasting)
-            return [*actions, *map(Tell, failed)]
-        if not link.lasted:
-            return actions + self._count_failure(link, ended.reason, now, lasting=ended.lasting)
-        # It worked: the next attempt may be at once, unless others are failing already.
-        if self.effort is Effort.STEADY:
-            self.retry_at = now
-        return actions
-
-    def _count_failure(
-        self, link: Link, reason: str, now: float, *, lasting: bool = False
-    ) -> list[Action]:
-        told = self._endpoints.failed(link.endpoint, now, reason, lasting=lasting)
-        exhausted = self._endpoints.all_open(now)
-        self.effort = EFFORT[self.effort, Outcome.EXHAUSTED if exhausted else Outcome.FAILED]
-        self.failures += 1
-        self.retry_at = now + self._backoff.wait(self.failures, self._draw)
-        if self.failures == self._backoff.max_attempts:
-            told.append(events.AttemptsExhausted(attempts=self.failures, reason=reason))
-        return [*map(Tell, told)]
-
-    def _note_lasting(self, link: Link, now: float) -> list[Action]:
-        if link.lasted or link.live_at is None or now < link.live_at + _LASTING:
-            return []
-        link.lasted = True
-        self.effort = EFFORT[self.effort, Outcome.LASTED]
-        self.failures = 0
-        return [*map(Tell, self._endpoints.lasted(link.endpoint, now))]
+        counted = self.attempts.ended(link, ended.reason, now, lasting=ended.lasting)
+        return [Tell(told), *map(Tell, counted)]
 
     def _doom(self, why: str, number: int | None, now: float) -> list[Action]:
         actions: list[Action] = []
@@ -281,12 +240,12 @@ class Plan:
     def _let_replace(self, link: Link, why: str, now: float) -> list[Action]:
         link.why = why
         link.probe = False
-        actions = self._note_lasting(link, now)
+        told = self.attempts.note_lasting(link, now)
         ours = why == events.PLANNED and link.state is State.LIVE
         if not link.lasted and not ours:
             # To go before it has worked for a while is one more attempt that failed.
-            actions += self._count_failure(link, why, now)
-        return actions
+            told += self.attempts.failed(link, why, now)
+        return [*map(Tell, told)]
 
     def _missed(self, stream: str, open_ms: int, close_ms: int, now: float) -> list[Action]:
         """A close that did not come: the stream is subscribed anew; the next time, replaced."""
@@ -318,7 +277,7 @@ class Plan:
                 if self._proved(link, now):
                     actions += self._went_live(link, now, now_ms)
             elif link.state is State.LIVE:
-                actions += self._note_lasting(link, now)
+                actions += map(Tell, self.attempts.note_lasting(link, now))
                 if link.why is None and now >= link.began + _MAX_AGE:
                     link.why = AGED
         links = self.links.values()
@@ -394,7 +353,7 @@ class Plan:
 
     def _reach_out(self, now: float) -> list[Action]:
         actions: list[Action] = []
-        while self._lacking() > 0 and now >= self.retry_at:
+        while self._lacking() > 0 and now >= self.attempts.retry_at:
             actions.append(self._open(now, self._endpoints.choose(now, self._in_use())))
         if self._lacking() <= 0 and self._may_probe():
             better = self._endpoints.better(now, self._in_use(), self._want)

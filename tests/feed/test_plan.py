@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kline_ops import events
 from kline_ops.events import Event
 from kline_ops.feed import happenings as rules
+from kline_ops.feed.attempts import Attempts
 from kline_ops.feed.endpoints import Endpoints
 from kline_ops.feed.happenings import (
     Ask,
@@ -56,14 +57,13 @@ class Stage:
         start: float = 600.0,
         draw: Callable[[], float] = lambda: 0.5,
         max_attempts: int = 20,
+        hosts: tuple[str, ...] = ("ws://x",),
     ) -> None:
         self.plan = Plan(
             streams,
             near_close,
-            endpoints=Endpoints(["ws://x"]),
-            backoff=Backoff(max_attempts=max_attempts),
+            attempts=Attempts(Endpoints(hosts), Backoff(max_attempts=max_attempts), draw),
             timing=Timing(),
-            draw=draw,
             want=want,
         )
         self.now = start
@@ -244,7 +244,7 @@ def test_a_shutdown_notice_opens_a_successor_at_once_and_the_notice_of_the_end_c
     assert stage.state(1) is State.DRAINING
     stage.happen(Ended(1, 1001, "going away"), 700.5)
     assert stage.of(events.Replaced)[0].why == SHUTDOWN  # type: ignore[attr-defined]
-    assert stage.plan.failures == 0
+    assert stage.plan.attempts.failures == 0
     assert len(stage.opens) == 2
 
 
@@ -332,8 +332,8 @@ def test_a_handshake_without_data_is_ended_after_the_same_time_and_counts_as_a_f
     assert stage.closes == [(660.5, 1)]
     assert stage.of(events.Stalled) == [events.Stalled(connection=1, seconds=60.0)]
     stage.happen(Ended(1, 1000, ""), 700.5)
-    assert stage.plan.failures == 1
-    assert stage.plan.effort is Effort.BACKOFF
+    assert stage.plan.attempts.failures == 1
+    assert stage.plan.attempts.effort is Effort.BACKOFF
 
 
 def test_before_the_exchange_cuts_it_after_24_hours_a_connection_is_replaced() -> None:
@@ -400,7 +400,7 @@ def test_accept_and_close_at_once_is_answered_by_backoff_and_exhaustion_is_told_
     for attempt in range(1, 12):
         stage.happen(Opened(attempt), stage.now)
         stage.happen(Ended(attempt, 1001, "going away"), stage.now)
-        assert stage.plan.failures == attempt
+        assert stage.plan.attempts.failures == attempt
         stage.wait(stage.now + 31.0)
     at = [when for when, _ in stage.opens]
     waits = [round(after - before, 3) for before, after in itertools.pairwise(at)]
@@ -427,14 +427,14 @@ def test_data_for_a_moment_is_no_recovery_and_data_that_lasts_is() -> None:
         stage.go_live(attempt)
         stage.flow(stage.now + 9.9, attempt, step=1.0)
         stage.happen(Ended(attempt, 1006, ""))
-        assert stage.plan.failures == attempt
+        assert stage.plan.attempts.failures == attempt
         stage.wait(stage.plan.wake_at())
     stage.go_live(4)
     stage.flow(stage.now + 9.9, 4, step=1.0)
-    assert stage.plan.effort is Effort.BACKOFF
+    assert stage.plan.attempts.effort is Effort.BACKOFF
     stage.flow(stage.now + 0.2, 4, step=0.05)
-    assert stage.plan.effort is Effort.STEADY
-    assert stage.plan.failures == 0
+    assert stage.plan.attempts.effort is Effort.STEADY
+    assert stage.plan.attempts.failures == 0
 
 
 def test_after_a_recovery_exhaustion_is_told_again() -> None:
@@ -637,7 +637,7 @@ def test_whatever_happens_no_connection_that_serves_alone_is_closed_and_nothing_
             assert closed not in closing
             if closed in serving and closed not in stalled:
                 assert live_now - {closed}
-        assert len(stage.plan.links) >= want or stage.plan.retry_at > stage.now
+        assert len(stage.plan.links) >= want or stage.plan.attempts.retry_at > stage.now
         assert_no_spin(stage)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from kline_ops import events
-from kline_ops.feed.endpoints import Endpoints
 from kline_ops.feed.happenings import (
     Delivered,
     Ended,
@@ -191,8 +190,7 @@ def test_an_answer_about_connections_that_are_gone_is_harmless(answer: bool | No
 
 
 def two_hosts(**options: object) -> Stage:
-    stage = Stage(**options)  # type: ignore[arg-type]
-    stage.plan._endpoints = Endpoints(["ws://a", "ws://b"])
+    stage = Stage(hosts=("ws://a", "ws://b"), **options)  # type: ignore[arg-type]
     stage.happen(Tick())
     return stage
 
@@ -235,7 +233,7 @@ def test_a_probe_that_fails_disturbs_nobody() -> None:
     stage.happen(Ended(3, None, "refused"))
     stage.flow(stage.now + 100.0, 2)
     assert stage.plan.links[2].why is None
-    assert stage.plan.effort is Effort.STEADY
+    assert stage.plan.attempts.effort is Effort.STEADY
     assert len(stage.opens) == 3
     stage.flow(stage.now + 510.0, 2)
     assert len(stage.opens) == 4
@@ -257,10 +255,10 @@ def test_exhaustion_of_all_addresses_is_a_state_of_its_own() -> None:
     for _ in range(10):
         stage.happen(Ended(stage.opens[-1][1], None, "refused"))
         stage.wait(stage.now + 5.0)
-    assert stage.plan.effort is Effort.BREAKER_OPEN
+    assert stage.plan.attempts.effort is Effort.BREAKER_OPEN
     assert len(stage.of(events.BreakerOpened)) == 2
     number = stage.opens[-1][1]
     stage.go_live(number)
     stage.flow(stage.now + 11.0, number)
-    assert stage.plan.effort is Effort.STEADY
+    assert stage.plan.attempts.effort is Effort.STEADY
     assert stage.of(events.BreakerClosed)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from kline_ops import events
 from kline_ops.events import Event
 from kline_ops.feed import happenings as rules
+from kline_ops.feed.attempts import Attempts
 from kline_ops.feed.connection import _BURST, _PER_SECOND, Ending
 from kline_ops.feed.endpoints import LASTING, BreakerOptions, Endpoints
 from kline_ops.feed.happenings import Action, Happening
@@ -68,10 +69,8 @@ class SimFeed:
         self.plan = setup.plan(
             [stream.name],
             self._near_close,
-            endpoints=Endpoints(self._urls, setup.breaker),
-            backoff=setup.backoff,
+            attempts=Attempts(Endpoints(self._urls, setup.breaker), setup.backoff, draw),
             timing=setup.timing,
-            draw=draw,
             want=setup.redundancy,
         )
         self.on_suspect: Callable[[str], None] = lambda _name: None
