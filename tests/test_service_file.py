@@ -22,7 +22,7 @@ FULL = {"record__columns": "full"}
 
 def let_go(trial: Trial) -> None:
     """What the end of a process does: virtual time does not wait for the thread that closes the file."""
-    assert trial.session._recorder._writer.join(10)
+    assert trial.session._recorder._outbox._worker.join(10)
     trial.session._journal.close()
 
 

@@ -1,23 +1,19 @@
-"""Keeps the candles of one stream: takes them in, writes them, and pursues what is missing.
+"""Keeps the candles of one stream: takes them in, and tells what is owed, on disk and missing.
 
-Two tasks beside the one that delivers. The writer puts what is pending on the disk, in a worker
-thread, as fast as the disk lets it; when the disk fails the candles wait here and are written in order
-once it is back. The filler (``filler.py``) asks REST for what is due and not there.
+Two tasks beside the one that delivers: the outbox (``outbox.py``) puts candles on the disk, the filler
+(``filler.py``) asks REST for what is due and not there.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
 
 from kline_ops import events
-from kline_ops.causes import in_one_line
 from kline_ops.clock import Clock
-from kline_ops.errors import JournalError, VenueError
+from kline_ops.errors import VenueError
 from kline_ops.events import Bus, Event
 from kline_ops.market import timestamp
 from kline_ops.market.candle import Candle
@@ -28,30 +24,15 @@ from kline_ops.record.backfill import Backfill, RefusalError
 from kline_ops.record.contents import Contents
 from kline_ops.record.filler import Filler
 from kline_ops.record.journal import Journal
+from kline_ops.record.outbox import Outbox, Waiting
 from kline_ops.record.sequence import Sequence, Verdict
 from kline_ops.record.span import Span, without
 from kline_ops.record.witness import Witness
-from kline_ops.worker import Worker
-
-T = TypeVar("T")
 
 STREAM = "stream"
 REST = "rest"
 
-#: Seconds between two tries at a disk that fails, and for the last write at the end.
-_DISK_RETRY = 1.0
-#: Seconds between two looks, while nothing is to be written, whether the file is still there and ours.
-_CHECK_EVERY = 1.0
-#: A write that takes longer than this (s) is told as a disk that does not answer.
-_DISK_PATIENCE = 5.0
-_CLOSE_TIMEOUT = 0.8
-
 _log = logging.getLogger(__name__)
-
-
-class _Pending(NamedTuple):
-    candle: Candle
-    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,30 +81,22 @@ class Recorder:
     ) -> None:
         self.stream = stream
         self.interval = stream.interval
-        self._journal = journal
         self._backfill = backfill
         #: False where there is no REST address to ask.
         self.has_backfill = backfill is not None
         self._witness = Witness()
         self._looks: set[asyncio.Task[None]] = set()
-        self._max_waiting = options.max_waiting
-        self._overflowed = False
         self._bus = bus
         self._clock = clock
         self._server_time = server_time
         self._grace_ms = int(options.grace * 1000)
         self._since_ms = options.since_ms
         self._sequence = Sequence(stream.interval)
-        self._pending: list[_Pending] = []
         self._told: list[Span] = []
-        self._disk_error: str | None = None
-        self._writer = Worker("journal")
-        self._work = asyncio.Event()
+        self._outbox = Outbox(journal, options.max_waiting, self._written, bus=bus, clock=clock)
         self._filler = Filler(
             stream, backfill, self, self._grace_ms, bus=bus, clock=clock, server_time=server_time
         )
-        #: When the write began that has not ended yet (monotonic seconds).
-        self._writing_since: float | None = None
         #: They run until :meth:`close`; one that ends before is a fault of ours.
         self.tasks: list[asyncio.Task[None]] = []
         #: Called after each write with what :meth:`settled_before` says then.
@@ -137,8 +110,7 @@ class Recorder:
         Raises:
             JournalError: the file is not ours to write.
         """
-        contents = await self._open()
-        self._tell_repair()
+        contents = await self._outbox.open()
         after = None if contents.last_ms is None else self.interval.after(contents.last_ms)
         self._sequence = Sequence(
             self.interval, first_ms=contents.first_ms, next_ms=after, holes=contents.holes
@@ -146,30 +118,9 @@ class Recorder:
         if self._since_ms is not None:
             self._sequence.begin(self.interval.ceil(self._since_ms))
         self.tasks = [
-            asyncio.create_task(self._write_loop(), name="write"),
+            asyncio.create_task(self._outbox.run(), name="write"),
             asyncio.create_task(self._filler.run(), name="fill"),
         ]
-
-    async def _open(self) -> Contents:
-        """A disk that is full or away may come back: then it is tried again and again."""
-        failed_at: float | None = None
-        while True:
-            try:
-                contents = await self._in_writer(self._journal.open)
-            except JournalError as error:
-                if not error.transient:
-                    raise
-                if failed_at is None:
-                    failed_at = self._clock.monotonic()
-                    self._disk_error = error.one_line()
-                    self._bus.emit(events.DiskFull(reason=self._disk_error, waiting=0))
-                await asyncio.sleep(_DISK_RETRY)
-                continue
-            if failed_at is not None:
-                seconds = round(self._clock.monotonic() - failed_at, 3)
-                self._disk_error = None
-                self._bus.emit(events.DiskRecovered(written=0, seconds=seconds))
-            return contents
 
     def deliver(self, kline: Kline) -> None:
         """Take in an update from a stream; only a closed candle is kept.
@@ -217,7 +168,7 @@ class Recorder:
 
     def settled_before(self) -> int:
         """Every candle that closes before this moment is on disk, or not to be had at REST."""
-        unsettled = [item.candle.open_ms for item in self._pending]
+        unsettled = [item.candle.open_ms for item in self._outbox.waiting]
         unsettled += [hole.first for hole in self._sequence.holes[:1]]
         if self._sequence.next_ms is not None:
             unsettled.append(self._sequence.next_ms)
@@ -227,7 +178,7 @@ class Recorder:
         """What is owed, what is on disk, what is missing: by the exchange's time."""
         sequence, now_ms = self._sequence, self._now_ms()
         overdue_end = self.interval.floor(now_ms - self._grace_ms)
-        late = sum(1 for item in self._pending if item.candle.open_ms < overdue_end)
+        late = sum(1 for item in self._outbox.waiting if item.candle.open_ms < overdue_end)
         pursued = self._slots(sequence.due(now_ms, self._grace_ms))
         next_ms, last, overdue_ms = sequence.next_ms, None, 0
         if next_ms is not None:
@@ -237,23 +188,18 @@ class Recorder:
             first_ms=sequence.first_ms,
             last_ms=last,
             owed=sequence.owed(now_ms),
-            on_disk=sequence.taken() - len(self._pending),
+            on_disk=sequence.taken() - len(self._outbox.waiting),
             missing=late + pursued + self._slots(sequence.confirmed),
-            waiting=len(self._pending),
+            waiting=len(self._outbox.waiting),
             next_due_ms=None if next_ms is None else self.interval.after(next_ms),
             pursued=pursued,
             overdue_for=overdue_ms / 1000.0,
-            disk_error=self._disk_error or self._hanging(),
+            disk_error=self._outbox.disk_error,
             rest_error=self._filler.error,
         )
 
     def _slots(self, spans: Iterable[Span]) -> int:
         return sum(self.interval.slots(*span) for span in spans)
-
-    def _hanging(self) -> str | None:
-        since = self._writing_since
-        waited = 0.0 if since is None else self._clock.monotonic() - since
-        return f"the disk has not answered for {waited:.0f} s" if waited > _DISK_PATIENCE else None
 
     async def close(self) -> int:
         """Write what is pending, sync it, let go of the file. Bounded, whatever the disk does.
@@ -265,23 +211,10 @@ class Recorder:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._filler.close()
-        try:
-            async with asyncio.timeout(_CLOSE_TIMEOUT):
-                if self._pending:
-                    await self._write_pending()
-        except Exception as error:  # noqa: BLE001 - a boundary: the end comes, whatever fails
-            reason = "the disk does not answer" if isinstance(error, TimeoutError) else str(error)
-            _log.error("%d candles could not be written: %s", len(self._pending), reason)
-        # In the worker, which may still be inside a write of that file; not waited for if it hangs.
-        closing = asyncio.ensure_future(self._in_writer(self._journal.close))
-        await asyncio.sleep(0)  # it is in the queue now
-        self._writer.shutdown(wait=False)
-        # Not cancelled where it takes longer: the file is closed, and its lock let go, in any case.
-        await asyncio.wait({closing}, timeout=_CLOSE_TIMEOUT / 2)
-        return len(self._pending)
+        return await self._outbox.close()
 
     def _take(self, candle: Candle, source: str) -> None:
-        if self._is_full():
+        if self._outbox.is_full():
             return  # it stays missing: REST is asked for it once there is room
         answer = self._sequence.offer(candle)
         if answer.hole is not None:
@@ -297,68 +230,21 @@ class Recorder:
         if answer.verdict in {Verdict.NEW, Verdict.FILL}:
             if source == REST and candle.trades:
                 self.on_missed(candle.open_ms)
-            self._pending.append(_Pending(candle, source))
-            self._work.set()
+            self._outbox.add(candle, source)
             if answer.hole is not None:
                 self._filler.wake()
 
-    def _is_full(self) -> bool:
-        """Is there no room for another candle? Told once while the disk takes none."""
-        full = len(self._pending) >= self._max_waiting
-        if full and not self._overflowed and self._disk_error is not None:
-            self._bus.emit(events.BacklogFull(waiting=len(self._pending)))
-        self._overflowed = full
-        return full
-
-    async def _write_loop(self) -> None:
-        failed_at: float | None = None
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_CHECK_EVERY):
-                    await self._work.wait()
-            self._work.clear()
-            try:
-                written = await self._write_pending()
-            except Exception as error:  # noqa: BLE001 - a boundary: whatever fails, candles wait
-                if failed_at is None:
-                    failed_at = self._clock.monotonic()
-                    self._disk_error = in_one_line(error)
-                    waiting = len(self._pending)
-                    self._bus.emit(events.DiskFull(reason=self._disk_error, waiting=waiting))
-                await asyncio.sleep(_DISK_RETRY)
-                self._work.set()
-                continue
-            if failed_at is not None:
-                seconds = round(self._clock.monotonic() - failed_at, 3)
-                failed_at = self._disk_error = None
-                self._bus.emit(events.DiskRecovered(written=written, seconds=seconds))
-
-    async def _write_pending(self) -> int:
-        """Write what waits; where nothing does, see that the file and its lock are still ours."""
-        batch = list(self._pending)
-        self._writing_since = self._clock.monotonic()
-        try:
-            if batch:
-                await self._in_writer(self._journal.write, [item.candle for item in batch])
-            else:
-                await self._in_writer(self._journal.check)
-        finally:
-            self._writing_since = None
-        del self._pending[: len(batch)]
-        if self._overflowed:
+    def _written(self, batch: list[Waiting], reread: Contents | None) -> None:
+        if self._outbox.overflowed:
             self._filler.wake()
-        self._tell_repair()
-        if self._journal.reread is not None:
-            self._begin_anew(self._journal.reread, batch)
-            self._journal.reread = None
-        if not batch:
-            return 0
-        for source in (STREAM, REST):
-            self._tell_recorded([i.candle for i in batch if i.source == source], source)
-        self.on_settled(self.settled_before())
-        return len(batch)
+        if reread is not None:
+            self._begin_anew(reread, batch)
+        if batch:
+            for source in (STREAM, REST):
+                self._tell_recorded([i.candle for i in batch if i.source == source], source)
+            self.on_settled(self.settled_before())
 
-    def _begin_anew(self, contents: Contents, written: list[_Pending]) -> None:
+    def _begin_anew(self, contents: Contents, written: list[Waiting]) -> None:
         """The file is another one than before: what it lacks is missing, and REST is asked for it."""
         first = self._sequence.first_ms
         if first is None or contents.first_ms is None or contents.last_ms is None:
@@ -372,8 +258,9 @@ class Recorder:
                 next_ms=self.interval.after(contents.last_ms),
                 holes=[*head, *contents.holes],
             )
-        for item in sorted([*written, *self._pending]):
-            sequence.offer(item.candle)
+        known = [item.candle for item in (*written, *self._outbox.waiting)]
+        for candle in sorted(known, key=lambda candle: candle.open_ms):
+            sequence.offer(candle)
         self._sequence = sequence
         self._filler.wake()
 
@@ -396,21 +283,12 @@ class Recorder:
 
     def due(self) -> list[Span]:
         """What is missing now, oldest first; nothing while there is no room for it."""
-        if self._is_full():
+        if self._outbox.is_full():
             return []
         return self._sequence.due(self._now_ms(), self._grace_ms)
 
     def _now_ms(self) -> int:
         return self._server_time.now_ms(self._clock.monotonic())
-
-    async def _in_writer(self, call: Callable[..., T], *args: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._writer, call, *args)
-
-    def _tell_repair(self) -> None:
-        if self._journal.repaired is not None:
-            what, saved_to = self._journal.repaired
-            self._journal.repaired = None
-            self._bus.emit(events.JournalRepaired(what=what, saved_to=str(saved_to)))
 
     def tell_hole(self, span: Span) -> None:
         """One event for each missing candle, however often it is met again."""
