@@ -42,8 +42,8 @@ _MARGIN, _MIN_DURATION = 5.0, 60.0
 _PATIENCE = 3.0
 _TOLD = 40
 
-#: While none of these lasts, REST answers and the disk writes: a candle is on disk in time, whatever
-#: becomes of the stream.
+#: While none of these lasts, REST answers, the disk writes, and what the exchange says of its time is of
+#: that moment: a candle is on disk in time then, whatever else becomes of the stream.
 _DELAYING = frozenset(
     {
         Kind.REST_DOWN,
@@ -55,6 +55,8 @@ _DELAYING = frozenset(
         Kind.MAINTENANCE,
         Kind.KILL,
         Kind.LATE,
+        Kind.DISORDERED,
+        Kind.QUIET,
         Kind.DISK,
         Kind.SLOW_DISK,
     }
@@ -72,6 +74,7 @@ class Setup:
     pace: float = 30.0
     #: How wrong the clock of this machine is.
     skew_ms: int = 0
+    allowance: type[Allowance] = Allowance
     feed: FeedSetup = field(default_factory=FeedSetup)
     record: RecordSetup = field(default_factory=RecordSetup)
 
@@ -144,7 +147,7 @@ class Month:
         self._venue.lay(self._schedule)
         self._file = File(self._world, self._draw, self._venue.active, self._wrong, self._complain)
         #: As in ``budget.json`` and in the state file: they outlive the process.
-        self._allowance = Allowance()
+        self._allowance = setup.allowance()
         self._last_boundary_ms: int | None = None
         self._feed: SimFeed | None = None
         self._recorder: SimRecorder | None = None

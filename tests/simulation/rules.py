@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.simulation.month import DAY, Month, Outcome, draw_setup
+from tests.simulation.month import DAY, Month, Outcome, Setup, draw_setup
 from tests.simulation.schedule import Trouble, draw_schedule
 
 #: A trouble every so many seconds.
@@ -32,13 +33,18 @@ class Run:
         return "\n".join(lines)
 
 
-def run_rules(seed: int, interval: str, days: float = DAYS) -> Run:
-    """Everything in it follows from the seed."""
+def run_rules(
+    seed: int,
+    interval: str,
+    days: float = DAYS,
+    change: Callable[[Setup], Setup] = lambda setup: setup,
+) -> Run:
+    """Everything in it follows from the seed; ``change`` breaks a rule, to see that it is seen."""
     schedule = draw_schedule(f"{seed} {interval}", days * DAY, EVERY)
     collecting = gc.isenabled()
     gc.disable()  # nothing in it goes round in circles for long; it takes a tenth of the time
     try:
-        outcome = Month(draw_setup(seed, interval, days), schedule, seed).run()
+        outcome = Month(change(draw_setup(seed, interval, days)), schedule, seed).run()
     finally:
         if collecting:
             gc.enable()
