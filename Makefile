@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long lint types unit simulate picture
-.PHONY: bench-status bench-restart bench-faults lock clean
+.PHONY: bench-status bench-restart bench-faults bench-soak lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -51,6 +51,9 @@ bench-restart: $(VENV)/installed-dev  ## what a planned restart costs: dark time
 
 bench-faults: $(VENV)/installed-dev  ## what each fault of an exchange costs, beside others (3 minutes)
 	$(BIN)/python -m tests.benchmarks.faults
+
+bench-soak: $(VENV)/installed-dev  ## does memory grow: 10,000 replacements, an hour of 200 streams (10 minutes)
+	$(BIN)/python -m tests.benchmarks.soak
 
 lock: $(VENV)/installed-dev  ## write down the versions that are installed now
 	$(BIN)/pip freeze --exclude-editable > constraints.txt
