@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from kline_ops.cli.given import printable
+
 _INTERRUPTED = 130
 
 
@@ -50,7 +52,7 @@ def drill(
         report = conduct(plan, seed, keep, progress.tell)
     finally:
         progress.close()
-    typer.echo(json.dumps(report.as_object()) if as_json else table.as_text(report))
+    typer.echo(json.dumps(report.as_object()) if as_json else printable(table.as_text(report)))
     if report.findings():
         raise typer.Exit(EXIT_FINDING)
     if report.interrupted:

@@ -178,7 +178,7 @@ def _reconnecting(
 
 def _closing(code: int) -> Trouble:
     begin = _exchange(_K.CLOSE, code=code)
-    return _of(f"close-{code}", {_K.CLOSE}, begin, _ended(code=code), pace.AT_ONCE, 0.0, 1.6)
+    return _of(f"close-{code}", {_K.CLOSE}, begin, _ended(code=code), pace.AT_ONCE, 0.0, 1.2)
 
 
 def _resting(kind: FaultKind, signs: tuple[Sign, ...], *times: float, **fields: Any) -> Trouble:
@@ -189,57 +189,57 @@ def _resting(kind: FaultKind, signs: tuple[Sign, ...], *times: float, **fields: 
 #: In groups; a drill shuffles them. The numbers: noticed within, lasts, needs in all.
 TROUBLES: tuple[Trouble, ...] = (
     # Connections end.
-    _on(_K.CUT, _ended(code=1006), pace.AT_ONCE, 0.0, 1.6),
+    _on(_K.CUT, _ended(code=1006), pace.AT_ONCE, 0.0, 1.2),
     _closing(1000),
     _closing(1001),
     _closing(1011),
     _of("shutdown", {_K.SHUTDOWN}, _exchange(_K.SHUTDOWN, code=1001),
-        (Sign("shutdown_notice"),), pace.AT_ONCE, 1.0, 1.6),
+        (Sign("shutdown_notice"),), pace.AT_ONCE, 1.0, 1.1),
     # Connections can not be made.
-    _reconnecting(_K.ACCEPT_CLOSE, _ended(code=1013), pace.AT_ONCE, 1.2, 2.8, code=1013),
-    _reconnecting(_K.REFUSE, _ended(reason="HTTP 503"), pace.AT_ONCE, 1.2, 2.8),
-    _reconnecting(_K.REFUSE_TCP, _ended(reason="refused"), pace.AT_ONCE, 1.2, 2.8),
-    _reconnecting(_K.HANG, _ended(reason="no handshake"), pace.UNANSWERED, 2.0, 3.4),
+    _reconnecting(_K.ACCEPT_CLOSE, _ended(code=1013), pace.AT_ONCE, 1.2, 2.2, code=1013),
+    _reconnecting(_K.REFUSE, _ended(reason="HTTP 503"), pace.AT_ONCE, 1.2, 2.3),
+    _reconnecting(_K.REFUSE_TCP, _ended(reason="refused"), pace.AT_ONCE, 1.2, 2.3),
+    _reconnecting(_K.HANG, _ended(reason="no handshake"), pace.UNANSWERED, 2.0, 3.2),
     _of("endpoint-dead", {_K.REFUSE_TCP, _K.CUT}, _endpoint,
-        (Sign("endpoint_changed"),), pace.FAILOVER, 2.0, 3.2),
+        (Sign("endpoint_changed"),), pace.FAILOVER, 2.0, 2.4),
     # Connections bring nothing.
-    _on(_K.SILENCE, _MUTE, pace.SILENT, 2.6, 4.0),
-    _on(_K.HALF_OPEN, (*_MUTE, Sign("disconnected")), pace.SILENT, 2.6, 4.0),
-    _reconnecting(_K.ACK_ONLY, _MUTE, pace.SILENT_ANEW, 1.0, 4.0),
-    _on(_K.DEAD_STREAM, _MUTE, pace.SILENT, 2.6, 3.4),
+    _on(_K.SILENCE, _MUTE, pace.SILENT, 2.6, 2.9),
+    _on(_K.HALF_OPEN, (*_MUTE, Sign("disconnected")), pace.SILENT, 2.6, 2.9),
+    _reconnecting(_K.ACK_ONLY, _MUTE, pace.SILENT_ANEW, 1.0, 3.2),
+    _on(_K.DEAD_STREAM, _MUTE, pace.SILENT, 2.6, 2.9),
     # Frames.
-    _resting(_K.WITHHOLD, _HOLE, pace.MISSING, 0.0, 1.6),
-    _on(_K.LATE, _HOLE, pace.MISSING_NEXT, 1.6, 3.4, delay=1.2),
-    _on(_K.DOUBLED, _NOTHING, 0.0, 1.6, 1.8),
-    _on(_K.DISORDERED, _HOLE, pace.MISSING_NEXT, 2.2, 3.0),
-    _on(_K.TRUNCATED, (Sign("frame_rejected"), *_HOLE), pace.MISSING_NEXT, 1.6, 3.0),
+    _resting(_K.WITHHOLD, _HOLE, pace.MISSING, 0.0, 1.2),
+    _on(_K.LATE, _HOLE, pace.MISSING_NEXT, 1.6, 2.2, delay=1.2),
+    _on(_K.DOUBLED, _NOTHING, 0.0, 1.6, 1.7),
+    _on(_K.DISORDERED, _HOLE, pace.MISSING_NEXT, 2.2, 2.4),
+    _on(_K.TRUNCATED, (Sign("frame_rejected"), *_HOLE), pace.MISSING_NEXT, 1.6, 2.0),
     _of("strange-frames", {_K.INJECT, _K.GARBAGE, _K.FOREIGN, _K.IMPOSSIBLE}, _strange,
-        (Sign("frame_rejected", {"reason": "drill"}),), pace.AT_ONCE, 0.0, 0.6),
+        (Sign("frame_rejected", {"reason": "drill"}),), pace.AT_ONCE, 0.0, 0.3),
     # REST, while the closing frame of a candle is missing.
-    _resting(_K.REST_DOWN, _REST, pace.MISSING, 0.6, 2.6),
-    _resting(_K.REST_LIMITED, _REST, pace.MISSING, 0.6, 2.6),
-    _resting(_K.REST_BANNED, (Sign("banned"),), pace.MISSING, 0.6, 2.6),
-    _resting(_K.REST_SLOW, _HOLE, pace.MISSING, 0.6, 2.4, delay=1.0),
-    _resting(_K.REST_LAGGING, _HOLE, pace.MISSING, 1.2, 2.6, delay=1.0),
-    _resting(_K.REST_STALE, _HOLE, pace.MISSING, 1.2, 2.6, delay=1.0),
+    _resting(_K.REST_DOWN, _REST, pace.MISSING, 0.6, 2.4),
+    _resting(_K.REST_LIMITED, _REST, pace.MISSING, 0.6, 2.4),
+    _resting(_K.REST_BANNED, (Sign("banned"),), pace.MISSING, 0.6, 2.4),
+    _resting(_K.REST_SLOW, _HOLE, pace.MISSING, 0.6, 2.1, delay=0.8),
+    _resting(_K.REST_LAGGING, _HOLE, pace.MISSING, 1.2, 2.8, delay=0.8),
+    _resting(_K.REST_STALE, _HOLE, pace.MISSING, 1.2, 2.6, delay=0.8),
     # The market, and its time.
-    _of("amend", {_K.AMEND}, _amended, _NOTHING, 0.0, 1.0, 1.2),
-    _on(_K.MAINTENANCE, _HOLE, pace.MISSING_NEXT, 1.6, 3.0),
-    _on(_K.QUIET, _HOLE, pace.MISSING_NEXT, 1.6, 3.0, closes=False),
+    _of("amend", {_K.AMEND}, _amended, _NOTHING, 0.0, 1.0, 1.1),
+    _on(_K.MAINTENANCE, _HOLE, pace.MISSING_WHOLE, 1.6, 2.6),
+    _on(_K.QUIET, _HOLE, pace.MISSING_WHOLE, 1.6, 2.4, closes=False),
     # What the exchange has said of its time is believed for minutes after.
-    replace(_on(_K.SKEW, (Sign("clock_skewed"),), pace.SKEW, 2.6, 3.0, offset=1.5), last=True),
+    replace(_on(_K.SKEW, (Sign("clock_skewed"),), pace.SKEW, 2.6, 2.8, offset=1.5), last=True),
     # The recorder's process.
-    _of("kill-9", set(), _killed, _BEGUN, pace.START, 0.0, 3.0),
-    _of("sigterm", set(), _terminated, _BEGUN, pace.START, 0.0, 3.2),
-    _of("sigstop", set(), _stopped, _NOTHING, 0.0, 2.0, 2.6),
-    _of("planned-restart", set(), _renewed, _NOTHING, 0.0, 1.2, 1.4),
+    _of("kill-9", set(), _killed, _BEGUN, pace.START, 0.0, 1.6),
+    _of("sigterm", set(), _terminated, _BEGUN, pace.START, 0.0, 1.7),
+    _of("sigstop", set(), _stopped, _NOTHING, 0.0, 2.0, 2.2),
+    _of("planned-restart", set(), _renewed, _NOTHING, 0.0, 1.2, 1.3),
     # The disk, and the file.
-    _of("disk-full", set(), _disk(DiskFault.FULL), _FULL, pace.DISK, 1.4, 2.8),
-    _of("disk-eio", set(), _disk(DiskFault.BROKEN), _FULL, pace.DISK, 1.4, 2.8),
-    _of("disk-read-only", set(), _disk(DiskFault.READ_ONLY), _FULL, pace.DISK, 1.4, 2.8),
-    _of("disk-short", set(), _disk(DiskFault.SHORT), _NOTHING, 0.0, 1.4, 1.6),
-    _of("disk-slow", set(), _disk(DiskFault.SLOW), _NOTHING, 0.0, 1.4, 2.2),
-    _of("torn-row", set(), _torn, _REPAIRED, pace.START, 0.0, 3.0),
-    _of("garbled-row", set(), _garbled, _REPAIRED, pace.START, 0.0, 3.4),
-    _of("file-moved", set(), _moved, _REPAIRED, pace.GONE, 0.0, 2.4),
+    _of("disk-full", set(), _disk(DiskFault.FULL), _FULL, pace.DISK, 1.4, 2.3),
+    _of("disk-eio", set(), _disk(DiskFault.BROKEN), _FULL, pace.DISK, 1.4, 2.5),
+    _of("disk-read-only", set(), _disk(DiskFault.READ_ONLY), _FULL, pace.DISK, 1.4, 2.5),
+    _of("disk-short", set(), _disk(DiskFault.SHORT), _NOTHING, 0.0, 1.4, 1.5),
+    _of("disk-slow", set(), _disk(DiskFault.SLOW), _NOTHING, 0.0, 1.4, 1.6),
+    _of("torn-row", set(), _torn, _REPAIRED, pace.START, 0.0, 1.6),
+    _of("garbled-row", set(), _garbled, _REPAIRED, pace.START, 0.0, 1.7),
+    _of("file-moved", set(), _moved, _REPAIRED, pace.GONE, 0.0, 1.3),
 )  # fmt: skip

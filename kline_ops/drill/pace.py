@@ -30,6 +30,8 @@ SILENT_ANEW = BACKOFF_MOST + STALL
 MISSING = GRACE + 1.0
 #: The same where the next close is up to a candle away.
 MISSING_NEXT = CANDLE + MISSING
+#: The same where the candle that forms now still comes.
+MISSING_WHOLE = 2 * CANDLE + MISSING
 #: A handshake that is not answered.
 UNANSWERED = BACKOFF_MOST + OPEN + 0.5
 #: The disk fails at the next candle.

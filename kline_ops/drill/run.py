@@ -124,7 +124,6 @@ class Drill:
         self._tell(number, trouble, None)
         began, began_ms = clock.monotonic(), clock.wall_ms()
         outcome = Outcome(trouble, began_ms)
-        self.report.outcomes.append(outcome)
         try:
             lasts = self._plan.lasts(trouble)
             since_ms = await trouble.begin(stage, lasts) or began_ms
@@ -143,7 +142,9 @@ class Drill:
                 await self._look(stage)
         finally:
             stage.heal()
-            self._close_window(stage)
+        # Here, not before: of a fault that the end of the drill cut short nothing can be said.
+        self._close_window(stage)
+        self.report.outcomes.append(outcome)
         self._tell(number, trouble, outcome)
 
     def _note(self, outcome: Outcome, since_ms: int, seen: int) -> None:

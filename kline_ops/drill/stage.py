@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kline_ops.clock import Clock
 from kline_ops.drill.child import Child
-from kline_ops.drill.disk import DiskControl
+from kline_ops.drill.disk import DiskControl, DiskFault
 from kline_ops.exchange.faults import Fault
 from kline_ops.exchange.server import ExchangeServer
 from kline_ops.market import interval as intervals
@@ -40,7 +40,7 @@ class Stage:
         """Nothing is wrong any more, here and at the exchange."""
         for server in self.servers:
             server.heal()
-        self.disk.tell(type(self.disk.told()).NONE)
+        self.disk.tell(DiskFault.NONE)
 
     def in_use(self) -> ExchangeServer:
         """The address that the recorder is connected to; the preferred one where it is to none."""

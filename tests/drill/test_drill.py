@@ -22,22 +22,25 @@ from tests.support.machine import Machine, until
 
 def test_a_short_drill(machine: Machine) -> None:
     ran = machine.run(
-        "drill", "--only", "close-1001,disk-full,kill-9", "--seconds", "13", "--json",
+        "drill", "--only", "planned-restart,close-1001,disk-full,kill-9", "--seconds", "11", "--json",
         "--keep", "kept",
     )  # fmt: skip
     assert (ran.returncode, json.loads(ran.stdout)["findings"]) == (0, [])
     told = json.loads(ran.stdout)
     assert sorted(fault["fault"] for fault in told["faults"]) == [
-        "close-1001", "disk-full", "kill-9"
+        "close-1001", "disk-full", "kill-9", "planned-restart"
     ]  # fmt: skip
     signs = {fault["fault"]: fault["noticed_by"] for fault in told["faults"]}
     assert signs["close-1001"] == "disconnected"
     assert signs["disk-full"] == "disk_full"
     assert signs["kill-9"] == "session_started"
+    assert signs["planned-restart"] is None
+    events = (machine.folder / "kept" / "data" / "events.jsonl").read_text().splitlines()
+    assert "planned" in [json.loads(line).get("why") for line in events]
     total = told["total"]
     assert total["owed"] == total["on_disk"] == total["stream"] + total["rest"] >= 5
     assert "time-outs (s): grace 0.4" in ran.stderr
-    assert "3/3 " in ran.stderr
+    assert "4/4 " in ran.stderr
     file = CandleFile(machine.folder / "kept" / "data" / "candles_BTCUSDT_1s.csv")
     file.poll()
     assert len(file.rows) >= total["owed"]
