@@ -13,7 +13,7 @@ from pathlib import Path
 from kline_ops.drill.plan import Plan
 from kline_ops.drill.report import Report
 from kline_ops.drill.run import Drill, Tell
-from kline_ops.errors import InputError
+from kline_ops.errors import InputError, KlineOpsError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -23,10 +23,14 @@ def conduct(plan: Plan, seed: int, keep: Path | None, tell: Tell) -> Report:
 
     Raises:
         InputError: ``keep`` is not empty, or no folder.
-        KlineOpsError: the recorder does not begin.
+        KlineOpsError: the recorder does not begin, or the folder's disk fails for real.
     """
-    with _folder(keep) as folder:
-        return asyncio.run(_conduct(Drill(plan, seed, folder, tell)))
+    try:
+        with _folder(keep) as folder:
+            return asyncio.run(_conduct(Drill(plan, seed, folder, tell)))
+    except OSError as error:
+        hint = "check the free space, or --keep with another folder"
+        raise KlineOpsError(f"the drill can not go on: {error}", hint=hint) from None
 
 
 async def _conduct(drill: Drill) -> Report:
