@@ -13,6 +13,8 @@ import kline_ops
 
 #: Seconds for a clean end, which takes two at most.
 _END_TIMEOUT = 4.0
+#: Seconds before one that has ended by itself is begun anew, the more the more often.
+_FIRST_WAIT, _LONGEST_WAIT = 0.1, 2.0
 
 
 class Child:
@@ -73,6 +75,7 @@ class Child:
         if self._process is not None and (code := self._process.returncode) is not None:
             how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
             self.deaths.append(f"the recorder ended by itself: {how}")
+            await asyncio.sleep(min(_LONGEST_WAIT, len(self.deaths) * _FIRST_WAIT))
             await self.start()
 
     async def _end(self, number: signal.Signals) -> int | None:

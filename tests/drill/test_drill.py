@@ -95,6 +95,16 @@ def test_a_recorder_that_fails_is_found_out(tmp_path: Path) -> None:
     assert report.findings() == ["falsified: not noticed", "candles wrong: 1"]
 
 
+def test_a_recorder_that_dies_is_begun_anew_and_told(tmp_path: Path) -> None:
+    async def kill(stage: Stage, _seconds: float) -> None:
+        stage.child.send(signal.SIGKILL)
+
+    trouble = Trouble("dies", kill, (Sign("session_started"),), within=9.0, lasts=0.0, needs=1.0)
+    report = conduct(Plan((trouble,), (), 1.0), 1, tmp_path / "kept", lambda *_: None)
+    assert report.findings() == ["the recorder ended by itself: SIGKILL"]
+    assert report.total().lost == 0
+
+
 def test_a_folder_that_is_taken(tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
     with pytest.raises(InputError, match="is not empty") as error:
