@@ -59,6 +59,14 @@ class Ending:
     retry_after: float | None = None
 
 
+class _OneAttempt(connect):
+    """Follows no redirect: that is one more attempt, which nobody counted, and at another host."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Answer the redirect itself as the error; a signature of the library."""
+        return exc
+
+
 class Connection:
     """Run it once; it calls back on the event loop, in order."""
 
@@ -134,7 +142,7 @@ class Connection:
 
     async def _connect(self) -> ClientConnection:
         options = self._options
-        return await connect(
+        return await _OneAttempt(
             self.url,
             open_timeout=options.open_timeout,
             ping_interval=options.ping_interval,

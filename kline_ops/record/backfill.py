@@ -114,7 +114,10 @@ class Backfill:
         if self._session is None:
             self._session = self._new_session()
         try:
-            answer = self._session.get(self.base_url + path, params=query, timeout=_TIMEOUT)
+            # A redirect would be one more request, which nobody counted, and at another host.
+            answer = self._session.get(
+                self.base_url + path, params=query, timeout=_TIMEOUT, allow_redirects=False
+            )
         except requests.RequestException as error:
             raise VenueError(
                 f"cannot reach {self.base_url}: {root_cause(error)}", retryable=True

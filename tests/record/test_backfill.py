@@ -111,6 +111,14 @@ def test_the_time_of_the_exchange_is_asked_for(host: Host) -> None:
     assert host.asked[0][0] == "/api/v3/time"
 
 
+def test_a_redirect_is_not_followed(host: Host) -> None:
+    host.status, host.headers = 302, {"Location": f"{host.url}/elsewhere"}
+    error = refusal(host.url)
+    assert "answered 302" in str(error)
+    assert error.retryable
+    assert len(host.asked) == 1
+
+
 @pytest.mark.parametrize("status", [418, 429, 403, 451, 500, 502, 503])
 def test_a_refusal_is_told_by_its_status_and_may_be_tried_again(host: Host, status: int) -> None:
     host.status, host.body = status, b"<html>no</html>"
