@@ -177,3 +177,16 @@ def test_a_moment_of_silence_is_no_alarm_and_a_long_one_is(tmp_path: Path) -> No
         tmp_path, 130, script, binance__stream__timeframe="1h",
         start_ms=to_ms("2026-01-01T00:10:00Z"),
     )  # fmt: skip
+
+
+def test_a_clock_of_the_exchange_that_runs_ahead_makes_no_candle_of_a_forming_one(
+    tmp_path: Path,
+) -> None:
+    async def script(trial: Trial) -> None:
+        await asyncio.sleep(100)
+        trial.server.skew(50, 20)
+        await asyncio.sleep(300)
+
+    trial = run_trial(tmp_path, 400, script, **MINUTE)
+    assert trial.rows() == trial.truth()
+    assert trial.of(events.CandleConflict) == []

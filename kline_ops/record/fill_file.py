@@ -22,9 +22,10 @@ from kline_ops.record.span import Span
 
 #: Candles that are gathered before a merge.
 _GATHERED = 50_000
-#: Seconds to the next looks at what REST may not have yet: candles that closed within ``_FRESH_MS``.
+#: Seconds to the next looks at what REST may not have yet, or not followed by another: candles that
+#: closed within ``_FRESH_MS``.
 _LOOKS = (1.0, 2.0, 4.0)
-_FRESH_MS = 60_000
+_FRESH_MS = 120_000
 
 
 @dataclass(slots=True)

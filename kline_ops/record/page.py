@@ -2,7 +2,7 @@
 
 A kline of REST does not say that it is final. One that a later kline follows is; the newest one is
 believed only when its close lies well back by the exchange's time, as that time may be wrong by
-some seconds.
+a minute.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from kline_ops.market.interval import Interval
 from kline_ops.record.span import Span
 
 #: So long after its close (ms) a candle is final though the answer holds none that follows it.
-_FINAL_MS = 30_000
+_FINAL_MS = 90_000
 
 
 def with_follower(interval: Interval, asked: Span) -> Span:

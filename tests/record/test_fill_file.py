@@ -197,7 +197,7 @@ class Lagging:
         return [Candle(at, "1", "1", "1", "1", "0") for at in has][:1000]
 
 
-@pytest.mark.parametrize(("lag", "absent"), [(0.0, 0), (5.0, 0), (60.0, 1)])
+@pytest.mark.parametrize(("lag", "absent"), [(0.0, 0), (5.0, 0), (60.0, 2)])
 def test_an_answer_that_lags_behind_the_newest_close_is_asked_for_again(
     tmp_path: Path, lag: float, absent: int
 ) -> None:
