@@ -13,9 +13,10 @@ from kline_ops.market.messages import FrameRejected, Kline
 from kline_ops.market.server_time import ServerTime
 from kline_ops.market.stream import Stream
 from kline_ops.record.backfill import BudgetSpentError, RefusalError
+from kline_ops.record.outbox import _RETRY
 from kline_ops.record.page import answered, with_follower
 from kline_ops.record.pursuit import Pursuit
-from kline_ops.record.recorder import _DISK_RETRY, REST, STREAM
+from kline_ops.record.recorder import REST, STREAM
 from kline_ops.record.sequence import Sequence, Verdict
 from kline_ops.record.span import Span, within
 from kline_ops.record.witness import Witness
@@ -86,7 +87,7 @@ class SimRecorder:
             try:
                 contents = yield self._file.read(self.interval)
             except DiskFailedError:
-                yield self._world.sleep(_DISK_RETRY)
+                yield self._world.sleep(_RETRY)
             else:
                 break
         first_ms, last_ms, holes = contents
@@ -172,7 +173,7 @@ class SimRecorder:
             try:
                 yield self._file.write(sorted(batch, key=_open_ms))
             except DiskFailedError:
-                yield self._world.sleep(_DISK_RETRY)
+                yield self._world.sleep(_RETRY)
                 self._work = True
                 continue
             del self._pending[: len(batch)]
