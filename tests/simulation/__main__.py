@@ -14,28 +14,12 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 
-from tests.simulation.rules import DAYS, INTERVALS, run_rules
-from tests.simulation.sockets import run_sockets
+from tests.simulation.rules import DAYS, check_rules
+from tests.simulation.sockets import check_sockets
 
 _TOLD_EVERY = 10.0
 #: A seed of the sockets waits more than it computes.
 _SOCKETS_AT_ONCE = 3
-
-#: How many candles are on disk, and the report of what failed.
-Result = tuple[int, str]
-
-
-def rules(seed: int, days: float) -> Result:
-    """One seed of the rules."""
-    runs = [run_rules(seed, interval, days) for interval in INTERVALS]
-    failed = [run.report() for run in runs if run.outcome.problems]
-    return sum(run.outcome.rows for run in runs), "\n".join(failed)
-
-
-def sockets(seed: int) -> Result:
-    """One seed of the sockets."""
-    run = run_sockets(seed)
-    return run.rows, run.report() if run.problems else ""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -67,17 +51,17 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(months: range, days: range, length: float, jobs: int) -> int:
     begun, told_at, rows, failed = time.monotonic(), 0.0, 0, 0
-    fresh = multiprocessing.get_context("spawn")
+    fresh = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
     with (
         ProcessPoolExecutor(jobs, fresh) as computing,
         ProcessPoolExecutor(jobs * _SOCKETS_AT_ONCE, fresh) as waiting,
     ):
-        futures: dict[Future[Result], str] = {}
+        futures: dict[Future[tuple[int, str]], str] = {}
         for seed in days:
-            futures[waiting.submit(sockets, seed)] = f"--seed {seed} --sockets"
+            futures[waiting.submit(check_sockets, seed)] = f"--seed {seed} --sockets"
         for seed in months:
             given = f"--seed {seed} --rules" + ("" if length == DAYS else f" --days {length:g}")
-            futures[computing.submit(rules, seed, length)] = given
+            futures[computing.submit(check_rules, seed, length)] = given
         for done, future in enumerate(as_completed(futures), 1):
             wrote, report = future.result()
             rows += wrote

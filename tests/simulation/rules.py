@@ -49,3 +49,10 @@ def run_rules(
         if collecting:
             gc.enable()
     return Run(seed, interval, schedule, outcome)
+
+
+def check_rules(seed: int, days: float = DAYS) -> tuple[int, str]:
+    """How many candles a seed has brought, and the report of what failed, or nothing."""
+    runs = [run_rules(seed, interval, days) for interval in INTERVALS]
+    failed = [run.report() for run in runs if run.outcome.problems]
+    return sum(run.outcome.rows for run in runs), "\n".join(failed)

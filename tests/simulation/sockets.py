@@ -90,6 +90,12 @@ def run_sockets(seed: int, seconds: float = DAY, pace: Pace | None = None) -> So
     return run
 
 
+def check_sockets(seed: int) -> tuple[int, str]:
+    """How many candles a seed has brought, and the report of what failed, or nothing."""
+    run = run_sockets(seed)
+    return run.rows, run.report() if run.problems else ""
+
+
 class _Day:
     def __init__(
         self, run: SocketRun, pace: Pace, folder: Path, clock: VirtualClock, seconds: float
