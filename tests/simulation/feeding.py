@@ -79,6 +79,7 @@ class SimFeed:
         self._waiting: deque[int] = deque()
         self._passing = False
         self._wake_at = float("inf")
+        self._untold: rules.Settled | None = None
 
     def start(self) -> None:
         self._apply(rules.Tick())
@@ -87,7 +88,15 @@ class SimFeed:
         self._apply(rules.Replace(why))
 
     def settled(self, before_ms: int) -> None:
-        self._apply(rules.Settled(before_ms))
+        """Only what drains waits for it: it is told at once then, else with the next change."""
+        self._untold = rules.Settled(before_ms)
+        if any(link.state is State.DRAINING for link in self.plan.links.values()):
+            self._tell_settled()
+
+    def _tell_settled(self) -> None:
+        untold, self._untold = self._untold, None
+        if untold is not None:
+            self._apply(untold)
 
     def missed(self, open_ms: int) -> None:
         after = self._stream.interval.after(open_ms)
@@ -110,6 +119,8 @@ class SimFeed:
         moved = actions or not isinstance(happening, (rules.Delivered, rules.Settled))
         if moved or now >= self._wake_at:
             self._set_timer(now)
+        if actions:
+            self._tell_settled()
 
     def _set_timer(self, now: float) -> None:
         wake_at = max(self.plan.wake_at(), now)

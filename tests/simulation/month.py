@@ -82,10 +82,14 @@ class Setup:
 def draw_setup(seed: int, interval: str, days: float = 30.0) -> Setup:
     """A config as a user may have it."""
     draw = random.Random(f"setup {seed} {interval}")
-    hour = interval == "1h"
-    # An hour's candle is updated as seldom as the stall time-out lets it: that is what takes time.
-    stall = draw.choice((900.0, 1800.0, 3600.0) if hour else (60.0, 90.0, 150.0, 180.0, 240.0))
-    pace = stall / draw.choice((1.0, 2.5, 3.0)) if hour else 30.0 if stall < 150.0 else 60.0
+    # Mostly as seldom as leaves the stream unsuspected: each update takes its time.
+    if interval == "1h":
+        stall = draw.choice((900.0, 1800.0, 3600.0))
+        pace = stall / draw.choice((1.0, 2.5, 3.0))
+    else:
+        stall, pace = draw.choice(
+            ((60.0, 20.0), (90.0, 30.0), *[(x, 60.0) for x in (130.0, 150.0, 180.0, 240.0)])
+        )
     modulo = draw.choice(("4h", "4h", "4h", "7h", None))
     begin = _BEGIN_MS + draw.randrange(3_600_000)
     return Setup(

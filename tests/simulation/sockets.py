@@ -153,7 +153,13 @@ class _Day:
         journal = new_journal(settings)
         disk = self._disk(left)
         journal._disk = disk
-        session = Session(settings, journal, clock=self._clock, draw=self._draw.random)
+        session = Session(
+            settings,
+            journal,
+            clock=self._clock,
+            draw=self._draw.random,
+            budget_file=self._folder / "budget.json",
+        )
         running = asyncio.ensure_future(session.run())
         await asyncio.wait({running}, timeout=left)
         session.stop("end of the day")
