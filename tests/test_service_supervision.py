@@ -349,3 +349,15 @@ def test_one_dead_stream_among_live_ones_is_found_in_time(tmp_path: Path) -> Non
     # Subscribed anew first; it stays dead, so its connection is replaced.
     assert len(server.sessions) == 2
     assert [e.why for e in told if isinstance(e, events.Replaced)] == ["stalled"]
+
+
+def test_a_dead_stream_is_found_while_rest_answers_from_a_cache(tmp_path: Path) -> None:
+    async def script(trial: Trial) -> None:
+        await asyncio.sleep(100)
+        trial.server.rest_stale(3600, 150)
+        trial.server.dead_stream(stays=True)
+
+    trial = run_trial(tmp_path, 400, script, **MINUTE)
+    assert_complete(trial)
+    assert trial.of(events.Stalled)[0].seconds <= 62.0
+    assert [replaced.why for replaced in trial.of(events.Replaced)] == ["stalled"]

@@ -32,6 +32,9 @@ from kline_ops.record.witness import Witness
 STREAM = "stream"
 REST = "rest"
 
+#: How many candles back the last one is looked for, where no stream has told of any: a page of REST.
+_LOOK_BACK = 999
+
 _log = logging.getLogger(__name__)
 
 
@@ -154,11 +157,12 @@ class Recorder:
         if self._backfill is not None:
             forming = self.interval.floor(self._now_ms())
             known = self._witness.known
-            # Two candles are enough: whatever traded before them was missed, and is asked for anyway.
-            since = forming if known is None else max(known[0], self.interval.shift(forming, -1))
+            # From what is known on, so that an answer without it shows that REST is behind.
+            since = self.interval.shift(forming, -_LOOK_BACK) if known is None else known[0]
             span = Span(min(since, forming), self.interval.after(forming))
             try:
-                traded = self._witness.judge(await self._backfill.candles(self.stream, span))
+                candles = await self._backfill.candles(self.stream, span)
+                traded = self._witness.judge(c for c in candles if c.open_ms < span.end)
             except VenueError as error:
                 _log.debug("REST is no witness: %s", error)
                 if isinstance(error, RefusalError):

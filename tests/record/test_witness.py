@@ -31,13 +31,16 @@ def test_a_later_candle_with_trades_is_trade_and_one_without_is_not() -> None:
     assert witness.judge([candle(0, 5), candle(HOUR, 1)]) is True
 
 
-def test_a_stream_that_is_ahead_of_rest_is_no_trade() -> None:
+def test_an_answer_that_is_behind_the_stream_proves_nothing() -> None:
     witness = Witness()
     witness.hear(candle(HOUR, 5))
-    assert witness.judge([candle(0, 900), candle(HOUR, 3)]) is False
+    assert witness.judge([candle(0, 900), candle(HOUR, 3)]) is None
+    assert witness.judge([candle(0, 900)]) is None
+    assert witness.judge([]) is None
+    assert witness.judge([candle(2 * HOUR, 1)]) is True
 
 
-def test_a_halted_market_has_no_candle_at_all() -> None:
+def test_a_halted_market_has_what_is_known_and_nothing_later() -> None:
     witness = Witness()
     witness.hear(candle(0, 5))
-    assert witness.judge([]) is False
+    assert witness.judge([candle(0, 5)]) is False
