@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from kline_ops import events
 from kline_ops.clock import Clock
-from kline_ops.errors import VenueError
 from kline_ops.events import Bus, Event
 from kline_ops.market import timestamp
 from kline_ops.market.candle import Candle
@@ -163,7 +162,7 @@ class Recorder:
             try:
                 candles = await self._backfill.candles(self.stream, span)
                 traded = self._witness.judge(c for c in candles if c.open_ms < span.end)
-            except VenueError as error:
+            except Exception as error:  # noqa: BLE001 - a boundary: who asked waits for an answer
                 _log.debug("REST is no witness: %s", error)
                 if isinstance(error, RefusalError):
                     # Whoever drew it: a ban is told, and kept to by the filler.

@@ -439,3 +439,16 @@ def test_an_outage_of_the_exchange_that_is_long_over_is_confirmed_by_a_second_lo
     confirmed = [(e.first, e.candles) for e in bench.of(events.HoleConfirmed)]  # type: ignore[attr-defined]
     assert confirmed == [(to_text(START + 2 * MINUTE), 18)]
     assert len(bench.host.spans) <= 24
+
+
+def test_a_look_at_the_market_is_answered_whatever_fails(tmp_path: Path) -> None:
+    answers: list[bool | None] = []
+
+    async def script(bench: Bench) -> None:
+        await bench.at(60.02)
+        for bench.host.refusal in (VenueError("down", retryable=True), RuntimeError("odd")):
+            bench.recorder.look_at_market(answers.append)
+            await asyncio.sleep(1)
+
+    play(tmp_path, script)
+    assert answers == [None, None]
