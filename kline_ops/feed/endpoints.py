@@ -6,7 +6,8 @@ connection that works. A breaker stands at each address; it steers, and keeps no
 all are open, the one that failed longest ago is tried.
 
 HTTP 403 and 451 are lasting: the host refuses this machine or its region ("HTTP Return Codes"), and
-asking again brings the same answer. Anything else may be over in a moment.
+asking again brings the same answer. It is looked at again all the same while no other address works,
+as slowly as a better one: the firewall's 403 may be over. Anything else may be over in a moment.
 """
 
 from __future__ import annotations
@@ -140,13 +141,21 @@ class Endpoints:
         wait = self._probe_back if each.refused_at is None else _REFUSED_FOR
         return each.left_at + wait
 
+    def _is_refused(self, each: _Endpoint, now: float) -> bool:
+        return each.refused_at is not None and now < each.refused_at + _REFUSED_FOR
+
+    def _is_last_hope(self, each: _Endpoint, now: float) -> bool:
+        """Not tried for a while, and no address works that did not refuse?"""
+        others = [other for other in self._all.values() if not self._is_refused(other, now)]
+        failing = all(other.breaker.failures > 0 for other in others)
+        return failing and now >= each.left_at + self._probe_back
+
     def _order(self, each: _Endpoint, now: float, in_use: Collection[str]) -> tuple[float, ...]:
         """The smaller the better."""
-        refused = each.refused_at is not None and now < each.refused_at + _REFUSED_FOR
         shut = self._steers and not each.breaker.allows(now)
         waited = (each.breaker.failed_at or 0.0) if shut else 0.0
         return (
-            refused,
+            self._is_refused(each, now) and not self._is_last_hope(each, now),
             shut,
             waited,
             each.url in in_use,

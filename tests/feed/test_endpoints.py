@@ -84,6 +84,19 @@ def test_a_host_that_refuses_for_good_is_left_alone_for_a_day() -> None:
     assert endpoints.better(90_000.0, {B}, 1) == A
 
 
+def test_a_host_that_refused_is_looked_at_now_and_then_while_nothing_else_works() -> None:
+    for breaker in (BreakerOptions(), BreakerOptions(enabled=False)):
+        endpoints = Endpoints([A, B], breaker)
+        endpoints.failed(A, 0.0, "HTTP 403", lasting=True)
+        tried = []
+        for second in range(10, 3_610, 10):
+            url = endpoints.choose(float(second))
+            endpoints.failed(url, second + 1.0, "refused", lasting=url == A)
+            tried += [second] * (url == A)
+        # Every ten minutes, as a better address is.
+        assert tried == [600, 1_210, 1_820, 2_430, 3_040]
+
+
 def test_where_all_refuse_for_good_it_goes_on() -> None:
     endpoints = Endpoints([A, B])
     for url in (A, B):
