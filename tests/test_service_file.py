@@ -140,3 +140,18 @@ def test_a_file_keeps_the_columns_that_it_began_with(tmp_path: Path, first: str,
     assert not told.value.transient
     assert f"record.columns: {first}" in told.value.hint
     assert trial.settings.csv.read_bytes() == before
+
+
+def test_a_file_begun_anew_has_the_last_candle_before_a_maintenance_at_once(tmp_path: Path) -> None:
+    """Nothing follows it for a while; what comes after the maintenance shows that it is final."""
+
+    async def script(trial: Trial) -> None:
+        await asyncio.sleep(20)
+        now_ms = trial.clock.wall_ms()
+        trial.server.maintenance(now_ms, now_ms + 3_000)
+        await asyncio.sleep(6)
+        trial.settings.csv.rename(tmp_path / "away.csv")
+
+    trial = run_trial(tmp_path, 35, script)
+    assert trial.rows() == trial.truth()
+    assert len(trial.rows()) >= 30

@@ -91,7 +91,8 @@ class FileFiller:
     async def _fill(self, part: Span, *, at_end: bool) -> None:
         interval = self.stream.interval
         while part.first < part.end:
-            candles = await self.asker.candles(self.stream, with_follower(interval, part))
+            question = with_follower(interval, part, self._now_ms)
+            candles = await self.asker.candles(self.stream, question)
             settled, good = answered(interval, part, candles, self._now_ms)
             self._gathered += good
             self._mark_absent(lacking(interval, settled, good))

@@ -116,7 +116,8 @@ class Filler:
     async def _ask(self, backfill: Backfill, part: Span) -> None:
         self._wanting.tell_hole(part)
         interval = self._stream.interval
-        candles = await backfill.candles(self._stream, with_follower(interval, part))
+        question = with_follower(interval, part, self._now_ms())
+        candles = await backfill.candles(self._stream, question)
         asked, good = answered(interval, part, candles, self._now_ms())
         for candle in good:
             self._wanting.fill(candle)

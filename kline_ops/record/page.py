@@ -15,9 +15,15 @@ from kline_ops.record.span import Span
 _FINAL_MS = 90_000
 
 
-def with_follower(interval: Interval, asked: Span) -> Span:
-    """What to ask for: the span, and the candle that shows that the span's last one is final."""
-    return Span(asked.first, interval.after(asked.end))
+def with_follower(interval: Interval, asked: Span, now_ms: int) -> Span:
+    """What to ask for: the span, and the candle that shows that the span's last one is final.
+
+    Behind a maintenance that may be any candle up to the one that forms now.
+    """
+    end = interval.after(asked.end)
+    if now_ms < asked.end + _FINAL_MS:
+        end = max(end, interval.after(interval.floor(now_ms)))
+    return Span(asked.first, end)
 
 
 def answered(

@@ -9,6 +9,8 @@ from kline_ops.record.span import Span
 
 HOUR = 3_600_000
 GRID = parse("1h")
+MINUTE = 60_000
+MINUTES = parse("1m")
 NOW = 100 * HOUR
 
 
@@ -34,10 +36,17 @@ def test_an_answer_from_outside_settles_what_was_asked_and_brings_nothing() -> N
     assert answered(GRID, Span(0, 2 * HOUR), [candle(7 * HOUR)], NOW) == (Span(0, 2 * HOUR), [])
 
 
+def test_what_shows_that_a_candle_is_final_may_come_behind_a_maintenance() -> None:
+    asked = Span(0, 2 * MINUTE)
+    assert with_follower(MINUTES, asked, 2 * MINUTE + 1) == Span(0, 3 * MINUTE)
+    assert with_follower(MINUTES, asked, 3 * MINUTE + 1) == Span(0, 4 * MINUTE)
+    # By then it is believed by itself, and a page more would be asked for in vain.
+    assert with_follower(MINUTES, asked, 9 * MINUTE) == Span(0, 3 * MINUTE)
+
+
 def test_the_newest_candle_is_final_only_when_another_follows_or_long_after_its_close() -> None:
     """The exchange's time may be wrong by a minute: a forming candle must not pass for a closed one."""
     asked = Span(0, 2 * HOUR)
-    assert with_follower(GRID, asked) == Span(0, 3 * HOUR)
     came = [candle(0), candle(HOUR)]
     close = 2 * HOUR
     assert answered(GRID, asked, came, close + 60_000) == (asked, came[:1])

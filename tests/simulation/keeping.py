@@ -228,7 +228,7 @@ class SimRecorder:
             yield from self._ask(parts[0])
 
     def _ask(self, part: Span) -> Generator[Step, list[Candle], None]:
-        candles = yield self._candles(with_follower(self.interval, part))
+        candles = yield self._candles(with_follower(self.interval, part, self._now_ms()))
         asked, good = answered(self.interval, part, candles, self._now_ms())
         for candle in good:
             self._take(candle, REST)
