@@ -39,11 +39,12 @@ def count(
     amended: Iterable[Candle],
     rows: Mapping[int, Sequence[bytes]],
     from_rest: Collection[int],
+    again: Collection[int] = (),
 ) -> Counts:
     """Compare what the exchange had with the rows of a file, by open time.
 
-    ``amended``: the same candles as REST has them, which is as true where one came from there. A row of
-    a candle that the exchange never had is wrong.
+    ``amended``: the same candles as REST has them, which is as true where one came from there, be it
+    ``again``, into a file that was begun anew. A row of a candle that the exchange never had is wrong.
     """
     owed = {candle.open_ms: candle.row() for candle in truth}
     told_by_rest = {candle.open_ms: candle.row() for candle in amended}
@@ -51,7 +52,9 @@ def count(
     for open_ms, row in owed.items():
         lines = rows.get(open_ms, ())
         came_from_rest = bool(lines) and open_ms in from_rest
-        good = {row, told_by_rest.get(open_ms, row)} if came_from_rest else {row}
+        good = {row}
+        if open_ms in from_rest or open_ms in again:
+            good.add(told_by_rest.get(open_ms, row))
         lost += not lines
         doubled += max(0, len(lines) - 1)
         rest += came_from_rest

@@ -194,7 +194,7 @@ class Drill:
         # What stands before the first candle that is owed is wrong as well.
         first = 0 if start == self._since_ms else start
         rows = {ms: lines for ms, lines in self._file.rows.items() if first <= ms <= last}
-        return count(truth, amended, rows, window.from_rest)
+        return count(truth, amended, rows, window.from_rest, self._log.from_rest)
 
     def _conclude(self, stage: Stage, code: int | None) -> None:
         """Count again by the file as it is in the end; what was wrong before is no better for that."""

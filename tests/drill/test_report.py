@@ -53,6 +53,7 @@ def test_an_amended_candle_is_right_as_who_brought_it_has_it() -> None:
     kept = rows(*amended)
     assert count(TRUTH, amended, kept, {0}).wrong == 0
     assert count(TRUTH, amended, kept, ()).wrong == 1
+    assert count(TRUTH, amended, kept, (), {0}) == Counts(5, 5, 5)
 
 
 def test_what_was_wrong_on_the_way_is_not_made_good_at_the_end() -> None:
