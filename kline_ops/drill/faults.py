@@ -94,10 +94,12 @@ async def _strange(stage: Stage, _seconds: float) -> None:
     stage.apply(Fault(FaultKind.INJECT, text=unheard), *(Fault(kind) for kind in kinds))
 
 
-async def _endpoint(stage: Stage, seconds: float) -> None:
-    dead = stage.in_use()
+async def _endpoint(stage: Stage, seconds: float) -> int:
+    dead = await stage.in_use()
+    began_ms = stage.clock.wall_ms()
     dead.apply(Fault(FaultKind.REFUSE_TCP, seconds))
     dead.apply(Fault(FaultKind.CUT))
+    return began_ms
 
 
 def _disk(fault: DiskFault) -> Begin:

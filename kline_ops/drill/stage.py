@@ -15,6 +15,9 @@ from kline_ops.exchange.faults import Fault
 from kline_ops.exchange.server import ExchangeServer
 from kline_ops.market import interval as intervals
 
+#: Seconds for one connection to replace the other, and between two looks whether it has.
+_REPLACED, _LOOK = 4.0, 0.02
+
 SYMBOL = "BTCUSDT"
 INTERVAL = intervals.parse("1s")
 
@@ -42,12 +45,26 @@ class Stage:
             server.heal()
         self.disk.tell(DiskFault.NONE)
 
-    def in_use(self) -> ExchangeServer:
-        """The address that the recorder is connected to; the preferred one where it is to none."""
-        for server in self.servers:
-            if any(record.closed_ms is None for record in server.sessions):
-                return server
-        return self.servers[0]
+    async def in_use(self) -> ExchangeServer:
+        """The address that the recorder is connected to, once one connection has replaced the other.
+
+        Where two last, that of the newest; the preferred address where there is none.
+        """
+        for _ in range(round(_REPLACED / _LOOK)):
+            if len(self._open()) == 1:
+                break
+            await asyncio.sleep(_LOOK)
+        newest = max(self._open(), default=None, key=lambda each: each[0])
+        return self.servers[0] if newest is None else self.servers[newest[1]]
+
+    def _open(self) -> list[tuple[int, int]]:
+        """When each connection opened that is open (ms), and the number of its address."""
+        return [
+            (record.opened_ms, number)
+            for number, server in enumerate(self.servers)
+            for record in server.sessions
+            if record.closed_ms is None
+        ]
 
     def forming(self) -> tuple[tuple[str, str, int], int]:
         """The candle that forms now, as faults name it, and when it closes (ms)."""
