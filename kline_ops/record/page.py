@@ -42,8 +42,10 @@ def answered(
         if settled.first <= candle.open_ms < settled.end
         and interval.is_open(candle.open_ms)
         and candle.problem() is None
+        # One that goes on longer is of another interval: a cache that knows no parameters sends such.
+        and candle.close_ms < interval.after(candle.open_ms)
         and (
-            candle.open_ms < candles[-1].open_ms
+            interval.after(candle.open_ms) <= candles[-1].open_ms
             or interval.after(candle.open_ms) + _FINAL_MS <= now_ms
         )
     ]

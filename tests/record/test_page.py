@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from kline_ops.market.candle import Candle
 from kline_ops.market.interval import parse
 from kline_ops.record.page import answered, with_follower
@@ -53,3 +55,16 @@ def test_the_newest_candle_is_final_only_when_another_follows_or_long_after_its_
     assert answered(GRID, asked, came, close + 90_000) == (asked, came)
     followed = [*came, candle(2 * HOUR)]
     assert answered(GRID, asked, followed, close + 1) == (asked, came)
+
+
+def test_a_candle_of_a_longer_interval_is_none_of_ours() -> None:
+    full = replace(candle(0), quote_volume="0", taker_volume="0", taker_quote_volume="0")
+    for length, good in ((HOUR, [0]), (24 * HOUR, [])):
+        came = [replace(full, open_ms=at, close_ms=at + length - 1) for at in (0, length)]
+        settled = answered(GRID, Span(0, HOUR), came, NOW)[1]
+        assert [found.open_ms for found in settled] == good
+
+
+def test_what_opens_before_its_close_does_not_follow_a_candle() -> None:
+    came = [candle(0), candle(60_000)]
+    assert answered(GRID, Span(0, HOUR), came, 120_000)[1] == []
