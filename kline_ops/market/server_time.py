@@ -7,10 +7,10 @@ clock. Being a lower bound it is late by the fastest delivery seen, and never ea
 
 from __future__ import annotations
 
-#: Bounds older than two windows are forgotten, so that clock drift can not add up, and a machine
-#: whose monotonic clock stood still (suspend) is right again with the next event.
-WINDOW_SECONDS = 300.0
-
+#: Bounds older than two windows are forgotten, so that clock drift can not add up, a machine whose
+#: monotonic clock stood still (suspend) is right again with the next event, and an exchange whose own
+#: clock ran ahead for a moment is not believed for long: candles would be asked for before they close.
+WINDOW_SECONDS = 60.0
 
 #: A bound that leaps ahead by more than this (ms) is believed only with a witness.
 _LEAP_MS = 2_000

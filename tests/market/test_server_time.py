@@ -198,3 +198,11 @@ def test_it_is_never_early_whatever_was_slept_and_whenever_frames_are_read(
         now, true = now + 1.0 - part, true + (1.0 - part) * 1000
         time.slept(slept)
         assert true - 1_010 * (1 + sum(s > 0 for _, s, _ in steps)) <= time.now_ms(now) <= true + 1
+
+
+def test_an_exchange_that_ran_ahead_for_a_moment_is_not_believed_for_long() -> None:
+    time = ServerTime(0, 0.0)
+    for second in range(200):
+        ahead = 1_500 if 20 <= second < 25 else 0
+        time.observe(second * 1000 + ahead, float(second))
+    assert time.now_ms(200.0) == 200_000
