@@ -42,6 +42,9 @@ class Attempts:
 
     def failed(self, link: Link, reason: str, now: float, *, lasting: bool = False) -> list[Event]:
         """An attempt brought no data, or not for long; ``lasting``: its host refuses for good."""
+        if link.failed:
+            return []
+        link.failed = True
         told = self.endpoints.failed(link.endpoint, now, reason, lasting=lasting)
         if link.probe:
             # Beside those that serve: it says something of its address, and nothing of the effort.

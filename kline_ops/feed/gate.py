@@ -15,6 +15,8 @@ from kline_ops.worker import Worker
 
 #: A wait of this many seconds or more is told.
 _TOLD = 5.0
+#: A ban may last for days; a machine that slept, or whose clock was stepped, looks again after this (s).
+_LONGEST_SLEEP = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -32,10 +34,12 @@ class Gate:
         if self._budget is None:
             return
         async with self._turn:
+            told = False
             while (wait := await self._ask(self._budget.connect)) > 0.0:
-                if wait >= _TOLD:
+                if wait >= _TOLD and not told:
+                    told = True
                     on_delay(wait)
-                await asyncio.sleep(wait)
+                await asyncio.sleep(min(wait, _LONGEST_SLEEP))
 
     def refused(self, seconds: float) -> None:
         """The exchange asks to stay away for so long."""

@@ -33,6 +33,8 @@ class Link:
     heard: dict[str, float] = field(default_factory=dict)
     #: It has been live for a while: that is counted once, not again with every second it lives.
     lasted: bool = False
+    #: It counts as a failure already.
+    failed: bool = False
     #: It tries a better address beside the connections that serve.
     probe: bool = False
     #: Why a successor is to take over; None while nobody wants that.

@@ -15,6 +15,8 @@ from kline_ops.record.span import Span, within, without
 
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 300.0
+#: From this wait on (s) the times of asking again are rounded, so that many fall together.
+_ROUNDED = 4.0
 _SECOND_LOOK = 1800.0
 _SECOND_LOOK_OLD = 60.0
 
@@ -42,12 +44,17 @@ class Pursuit:
         """The parts of ``due`` to ask for now, oldest first."""
         if not self.may_ask(now):
             return []
-        parts = list(due)
-        self._forget_what_came(parts)
-        for known in self._absent:
-            if known.again_at > now:
-                parts = without(parts, known.span)
-        return parts
+        wanted = list(due)
+        self._forget_what_came(wanted)
+        later = [known.span for known in self._absent if known.again_at > now]
+        asked: list[Span] = []
+        for span in wanted:
+            parts = [span]
+            for cut in later:
+                parts = without(parts, cut)
+            # One question for all of it: what lies between is asked for in passing, at no cost.
+            asked += [Span(parts[0].first, parts[-1].end)] if parts else []
+        return asked
 
     def next_at(self, due: Iterable[Span], now: float) -> float | None:
         """When :meth:`to_ask` may have more to say about ``due``; None if nothing is due."""
@@ -77,11 +84,11 @@ class Pursuit:
                 second_look = _SECOND_LOOK_OLD if old else _SECOND_LOOK
                 if known is not None and now - known.since >= second_look:
                     confirmed.append(part)
-                    continue
-                asks = 0 if known is None else known.asks
-                wait = min(_FIRST_WAIT * 2 ** min(asks, 16), _LONGEST_WAIT)
-                since = now if known is None else known.since
-                self._absent.append(_Absent(part, since, asks + 1, now + wait))
+                elif known is not None and known.again_at > now:
+                    self._absent.append(replace(known, span=part))  # asked in passing
+                else:
+                    self._absent.append(_asked(part, known, now))
+        self._absent = _joined(self._absent)
         return confirmed
 
     def failed(self, now: float, retry_after: float | None, *, retryable: bool) -> None:
@@ -105,6 +112,35 @@ class Pursuit:
     def may_ask(self, now: float) -> bool:
         """False while REST, having failed or refused, is to be left alone."""
         return now >= self.blocked_until
+
+
+def _asked(part: Span, known: _Absent | None, now: float) -> _Absent:
+    """REST was asked for it, and had none."""
+    asks = 0 if known is None else known.asks
+    wait = min(_FIRST_WAIT * 2 ** min(asks, 16), _LONGEST_WAIT)
+    again_at = now + wait
+    if wait >= _ROUNDED:
+        # Candles that went missing one after another are asked for together from here on.
+        grid = wait / 4
+        again_at = again_at // grid * grid
+    return _Absent(part, now if known is None else known.since, min(asks + 1, 16), again_at)
+
+
+def _joined(absent: list[_Absent]) -> list[_Absent]:
+    """Neighbours that are asked for together, as one: a halt of hours is a few records."""
+    joined: list[_Absent] = []
+    for known in sorted(absent, key=lambda known: known.span):
+        last = joined[-1] if joined else None
+        if (
+            last is not None
+            and last.span.end == known.span.first
+            and (last.asks, last.again_at) == (known.asks, known.again_at)
+        ):
+            last.span = Span(last.span.first, known.span.end)
+            last.since = max(last.since, known.since)
+        else:
+            joined.append(replace(known))
+    return joined
 
 
 def _parts(span: Span, before: list[_Absent]) -> list[tuple[Span, _Absent | None]]:

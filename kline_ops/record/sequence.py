@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from kline_ops.market.candle import Candle
 from kline_ops.market.interval import Interval
-from kline_ops.record.span import Span, within, without
+from kline_ops.record.span import Span, joined, within, without
 
 #: How many candles are remembered to compare doubles with. Two live connections differ by seconds,
 #: a REST page may repeat more.
@@ -104,7 +104,7 @@ class Sequence:
         if self.next_ms is not None and span.end > self.next_ms:
             self.holes.append(Span(self.next_ms, span.end))
             self.next_ms = span.end
-        self.confirmed = sorted([*self.confirmed, *within(self.holes, span)])
+        self.confirmed = joined([*self.confirmed, *within(self.holes, span)])
         self.holes = without(self.holes, span)
 
     def owed(self, now_ms: int) -> int:

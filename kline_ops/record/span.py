@@ -36,3 +36,14 @@ def without(spans: Iterable[Span], cut: Span) -> list[Span]:
         parts = (Span(span.first, cut.first), Span(cut.end, span.end))
         left += [part for part in parts if part.first < part.end]
     return left
+
+
+def joined(spans: Iterable[Span]) -> list[Span]:
+    """The spans in order, those that touch or overlap as one."""
+    whole: list[Span] = []
+    for span in sorted(spans):
+        if whole and span.first <= whole[-1].end:
+            whole[-1] = Span(whole[-1].first, max(whole[-1].end, span.end))
+        else:
+            whole.append(span)
+    return whole

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kline_ops.market.interval import parse
 from kline_ops.record.pursuit import Pursuit
-from kline_ops.record.span import Span
+from kline_ops.record.sequence import Sequence
+from kline_ops.record.span import Span, within
 
 MIN = 60_000
 DAY = 1440 * MIN
@@ -15,6 +17,9 @@ T0 = 1_769_522_400_000
 
 def at(minute: int, end: int | None = None) -> Span:
     return Span(T0 + minute * MIN, T0 + (minute + 1 if end is None else end) * MIN)
+
+
+DOUBLED = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 
 
 def ms(now: float) -> int:
@@ -43,7 +48,9 @@ def test_what_rest_did_not_have_is_asked_again_after_waits_that_double_to_five_m
         assert pursuit.to_ask([at(0)], again - 0.001) == []
         waits.append(again - now)
         now = again
-    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256]
+    # From four seconds on they are rounded down by a quarter at most, so that many fall together.
+    assert waits[:2] == [1, 2]
+    assert all(0.75 * wait <= was <= wait for was, wait in zip(waits, DOUBLED, strict=True))
 
 
 def test_the_exchange_has_none_when_it_said_so_for_half_an_hour() -> None:
@@ -78,8 +85,28 @@ def test_what_came_meanwhile_is_forgotten_and_the_rest_goes_on() -> None:
     pursuit.answered(at(0, 10), [at(0, 10)], 0.0, ms(0))
     pursuit.answered(at(0, 10), [at(3, 5)], 1.0, ms(1))
     assert pursuit.to_ask([at(3, 5)], 1.5) == []
-    assert pursuit.to_ask([at(0, 10)], 1.5) == [at(0, 3), at(5, 10)]
+    # One question for what is wanted on both sides; the candles between keep to their own time.
+    assert pursuit.to_ask([at(0, 10)], 1.5) == [at(0, 10)]
+    pursuit.answered(at(0, 10), [at(3, 5)], 1.5, ms(1.5))
+    assert pursuit.to_ask([at(3, 5)], 2.9) == []
     assert pursuit.to_ask([at(3, 5)], 3.0) == [at(3, 5)]
+
+
+def test_a_halt_of_an_hour_is_one_question_a_second_and_a_few_records() -> None:
+    grid = parse("1s")
+    pursuit, sequence = Pursuit(), Sequence(grid, first_ms=T0, next_ms=T0)
+    asked = 0
+    for second in range(3_600):
+        now, now_ms = float(second), T0 + second * 1000
+        while parts := pursuit.to_ask(sequence.due(now_ms, 2_000), now):
+            asked += 1
+            left = within(sequence.due(now_ms, 2_000), parts[0])
+            for span in pursuit.answered(parts[0], left, now, now_ms):
+                sequence.confirm_absent(span)
+        assert len(pursuit._absent) < 80
+    assert asked <= 3_600
+    (confirmed,) = sequence.confirmed
+    assert grid.slots(*confirmed) > 1_200
 
 
 def test_half_a_page_that_is_asked_leaves_the_other_half_as_it_was() -> None:

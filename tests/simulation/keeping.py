@@ -127,10 +127,11 @@ class SimRecorder:
         traded = None
         forming = self.interval.floor(self._now_ms())
         known = self._witness.known
-        since = forming if known is None else max(known[0], self.interval.shift(forming, -1))
+        since = self.interval.shift(forming, -999) if known is None else known[0]
         try:
             span = Span(min(since, forming), self.interval.after(forming))
-            traded = self._witness.judge((yield self._candles(span)))
+            candles = yield self._candles(span)
+            traded = self._witness.judge(c for c in candles if c.open_ms < span.end)
         except VenueError:
             pass
         answer(traded)
