@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 
@@ -63,7 +64,10 @@ def _run(months: range, days: range, length: float, jobs: int) -> int:
             given = f"--seed {seed} --rules" + ("" if length == DAYS else f" --days {length:g}")
             futures[computing.submit(check_rules, seed, length)] = given
         for done, future in enumerate(as_completed(futures), 1):
-            wrote, report = future.result()
+            try:
+                wrote, report = future.result()
+            except Exception:  # noqa: BLE001 - whatever it is, the seed must be told
+                wrote, report = 0, traceback.format_exc()
             rows += wrote
             if report:
                 failed += 1

@@ -7,6 +7,7 @@ session; a new one begins on what is left.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import tempfile
 from contextlib import AsyncExitStack
@@ -92,6 +93,7 @@ def run_sockets(seed: int, seconds: float = DAY, pace: Pace | None = None) -> So
 
 def check_sockets(seed: int) -> tuple[int, str]:
     """How many candles a seed has brought, and the report of what failed, or nothing."""
+    logging.getLogger("kline_ops").setLevel(logging.CRITICAL)
     run = run_sockets(seed)
     return run.rows, run.report() if run.problems else ""
 
@@ -166,7 +168,9 @@ class _Day:
         try:
             await running
         except Crash:
+            # What the kernel does at the end of a process.
             disk.close_all()
+            journal._lock.release()
             self._run.crashes.append(self._clock.monotonic())
             down = self._draw.uniform(0.5, self._pace.crash_every / 20)
             await asyncio.sleep(down)

@@ -17,9 +17,9 @@ DAYS = 5.0
 
 
 def hold(seed: int, days: float = DAYS) -> None:
+    print(f"repeat it: python -m tests.simulation --seed {seed} --rules --days {days:g}")
     rows, report = check_rules(seed, days)
-    command = f"python -m tests.simulation --seed {seed} --rules --days {days:g}"
-    assert not report, f"{report}\nrepeat it: {command}"
+    assert not report, report
     assert rows > 1_000
 
 

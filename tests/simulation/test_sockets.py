@@ -10,9 +10,9 @@ from tests.simulation.sockets import QUICK, run_sockets
 
 
 def hold_for_an_hour(seed: int) -> None:
+    print(f"repeat it: run_sockets({seed}, 3600.0, QUICK) in tests/simulation/sockets.py")
     run = run_sockets(seed, 3600.0, QUICK)
-    repeat = f"run_sockets({seed}, 3600.0, QUICK)"
-    assert not run.problems, f"{run.report()}\nrepeat it: {repeat} in tests/simulation/sockets.py"
+    assert not run.problems, run.report()
     assert run.rows > 30
 
 
