@@ -89,7 +89,10 @@ class Plan:
             case Opened(number):
                 actions += self._opened(self.links[number], now)
             case Delivered(number, stream, closed_ms):
-                actions += self._delivered(self.links[number], stream, closed_ms, now, now_ms)
+                told = self._delivered(self.links[number], stream, closed_ms, now, now_ms)
+                if not told:
+                    return told  # by far the most frequent: it changes nothing but what was heard
+                actions += told
             case Ended():
                 actions += self._ended(happening, now)
             case Replace(why, number):
@@ -114,10 +117,11 @@ class Plan:
             for time in self._deadlines(link)
         ]
         times.append(self._silence.next_at(self.links.values(), self._streams))
-        if self._lacking() > 0:
+        staying = self._staying()
+        if len(staying) < self._want:
             times.append(self.attempts.retry_at)
-        elif self._may_probe():
-            times.append(self._endpoints.better_at(self._in_use(), self._want))
+        elif self._may_probe(staying):
+            times.append(self._endpoints.better_at(_in_use(staying), self._want))
         return min(times)
 
     def _deadlines(self, link: Link) -> list[float]:
@@ -339,24 +343,19 @@ class Plan:
             if link.why is None and link.state is not State.DRAINING and not link.probe
         ]
 
-    def _lacking(self) -> int:
-        return self._want - len(self._staying())
-
-    def _in_use(self) -> set[str]:
-        return {link.endpoint for link in self._staying()}
-
-    def _may_probe(self) -> bool:
+    def _may_probe(self, staying: list[Link]) -> bool:
         """Only beside connections that serve, and one probe at a time."""
-        staying = self._staying()
         quiet = all(link.state is State.LIVE and link.lasted for link in staying)
         return quiet and not any(link.probe for link in self.links.values())
 
     def _reach_out(self, now: float) -> list[Action]:
         actions: list[Action] = []
-        while self._lacking() > 0 and now >= self.attempts.retry_at:
-            actions.append(self._open(now, self._endpoints.choose(now, self._in_use())))
-        if self._lacking() <= 0 and self._may_probe():
-            better = self._endpoints.better(now, self._in_use(), self._want)
+        staying = self._staying()
+        while len(staying) < self._want and now >= self.attempts.retry_at:
+            actions.append(self._open(now, self._endpoints.choose(now, _in_use(staying))))
+            staying = self._staying()
+        if len(staying) >= self._want and self._may_probe(staying):
+            better = self._endpoints.better(now, _in_use(staying), self._want)
             if better is not None:
                 self._endpoints.began(better, now)
                 actions.append(self._open(now, better, probe=True))
@@ -366,3 +365,7 @@ class Plan:
         self._numbers += 1
         self.links[self._numbers] = Link(self._numbers, now, endpoint, probe=probe)
         return Open(self._numbers)
+
+
+def _in_use(links: list[Link]) -> set[str]:
+    return {link.endpoint for link in links}

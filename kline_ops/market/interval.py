@@ -19,7 +19,7 @@ All times here are open times in milliseconds since the epoch, UTC.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 SECOND_MS = 1_000
@@ -60,6 +60,15 @@ class Interval:
     code: str
     #: The zone that the calendar is cut in; 0, or eight hours for the ``@+08:00`` variants.
     zone_ms: int = 0
+    #: The fixed length in milliseconds; None for a month.
+    length_ms: int | None = field(init=False, repr=False, compare=False)
+    _anchor_ms: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Kept, as each message of each stream asks for them.
+        object.__setattr__(self, "length_ms", _LENGTHS_MS.get(self.code))
+        anchor = (_MONDAY_MS if self.code == "1w" else 0) - self.zone_ms
+        object.__setattr__(self, "_anchor_ms", anchor)
 
     @property
     def name(self) -> str:
@@ -72,18 +81,9 @@ class Interval:
         return self.code.replace("M", "mo") + ("+0800" if self.zone_ms else "")
 
     @property
-    def length_ms(self) -> int | None:
-        """The fixed length in milliseconds; None for a month."""
-        return _LENGTHS_MS.get(self.code)
-
-    @property
     def typical_ms(self) -> int:
         """A length for scaling waits and pages: a month counts as 31 days."""
         return self.length_ms or 31 * DAY_MS
-
-    @property
-    def _anchor_ms(self) -> int:
-        return (_MONDAY_MS if self.code == "1w" else 0) - self.zone_ms
 
     def floor(self, ms: int) -> int:
         """The open time of the candle that contains this moment."""

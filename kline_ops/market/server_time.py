@@ -10,7 +10,7 @@ from __future__ import annotations
 #: Bounds older than two windows are forgotten, so that clock drift can not add up, a machine whose
 #: monotonic clock stood still (suspend) is right again with the next event, and an exchange whose own
 #: clock ran ahead for a moment is not believed for long: candles would be asked for before they close.
-WINDOW_SECONDS = 60.0
+WINDOW_SECONDS = 120.0
 
 #: A bound that leaps ahead by more than this (ms) is believed only with a witness.
 _LEAP_MS = 2_000
@@ -62,7 +62,9 @@ class ServerTime:
             self._candidate = None
             before = self._at_look
             self._carried = self._known() if before is None else before + missed
-            self._current = _best(self._known(), self._carried)
+            known = self._known()
+            moved = [bound for bound in (known, self._carried) if bound is not None]
+            self._current = max(moved, default=None)
         self._at_look = self._known()
 
     def observe(self, exchange_ms: int, monotonic: float, wall_ms: int | None = None) -> None:
@@ -81,7 +83,10 @@ class ServerTime:
         return int((self._local if known is None else known) + monotonic * 1000.0)
 
     def _known(self) -> float | None:
-        return _best(self._current, self._previous)
+        current, previous = self._current, self._previous
+        if current is None or previous is None:
+            return previous if current is None else current
+        return max(current, previous)
 
     def _is_near(self, bound: float) -> bool:
         known = self._known()
@@ -108,7 +113,3 @@ class ServerTime:
                 self._previous = self._current
             self._current = None
             self._window_end = monotonic + WINDOW_SECONDS
-
-
-def _best(*bounds: float | None) -> float | None:
-    return max((bound for bound in bounds if bound is not None), default=None)

@@ -6,6 +6,7 @@ It may fail in any way without harm to what the stream brings.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Protocol
 
 from kline_ops.causes import in_one_line
@@ -23,6 +24,10 @@ from kline_ops.record.span import Span, within
 
 #: A wait for the budget is told from this length on (s).
 _LONG_WAIT = 30.0
+#: Seconds between two questions for the exchange's time: what it said is not forgotten before.
+_TIME_EVERY = 110.0
+
+_log = logging.getLogger(__name__)
 
 
 class Wanting(Protocol):
@@ -68,6 +73,7 @@ class Filler:
         self._server_time = server_time
         self._pursuit = Pursuit()
         self._symbol_checked = False
+        self._time_asked_at = float("-inf")
         self._news = asyncio.Event()
 
     def wake(self) -> None:
@@ -94,9 +100,7 @@ class Filler:
 
     async def _ask_all(self, backfill: Backfill) -> None:
         if not self._server_time.heard:
-            told = await backfill.server_time()
-            now = self._clock.monotonic()
-            self._server_time.observe(told, now, self._clock.wall_ms())
+            await self._ask_time(backfill)
             if not self._server_time.heard:
                 return  # far from this machine's clock: a second answer must agree
         if not self._wanting.has_begun():
@@ -104,6 +108,23 @@ class Filler:
         while parts := self._pursuit.to_ask(self._wanting.due(), self._clock.monotonic()):
             await self._ask(backfill, parts[0])
         self.error = None
+        if self._clock.monotonic() >= self._time_asked_at + _TIME_EVERY:
+            await self._refresh_time(backfill)
+
+    async def _ask_time(self, backfill: Backfill) -> None:
+        self._time_asked_at = self._clock.monotonic()
+        told = await backfill.server_time()
+        self._server_time.observe(told, self._clock.monotonic(), self._clock.wall_ms())
+
+    async def _refresh_time(self, backfill: Backfill) -> None:
+        """Where all frames are late, or none comes, REST still says what time it is."""
+        try:
+            await self._ask_time(backfill)
+        except RefusalError:
+            raise
+        except VenueError as error:
+            # Nothing is missing: that REST is down is told when it is needed.
+            _log.debug("the exchange's time could not be asked for: %s", error)
 
     async def _check_symbol(self, backfill: Backfill) -> None:
         """A symbol that the exchange does not know is silent on the stream; REST says so."""

@@ -42,9 +42,9 @@ class Pursuit:
 
     def to_ask(self, due: Iterable[Span], now: float) -> list[Span]:
         """The parts of ``due`` to ask for now, oldest first."""
-        if not self.may_ask(now):
-            return []
         wanted = list(due)
+        if not wanted or not self.may_ask(now):
+            return []
         self._forget_what_came(wanted)
         later = [known.span for known in self._absent if known.again_at > now]
         asked: list[Span] = []
@@ -59,6 +59,7 @@ class Pursuit:
     def next_at(self, due: Iterable[Span], now: float) -> float | None:
         """When :meth:`to_ask` may have more to say about ``due``; None if nothing is due."""
         if not any(True for _ in due):
+            self._absent.clear()  # all of it has come
             return None
         if now < self.blocked_until:
             return self.blocked_until
@@ -72,11 +73,9 @@ class Pursuit:
         """
         self._failures = 0
         before = [known for known in self._absent if known.span.overlaps(asked)]
-        self._absent = [
-            replace(known, span=part)
-            for known in self._absent
-            for part in without([known.span], asked)
-        ]
+        self._absent = [known for known in self._absent if not known.span.overlaps(asked)]
+        for cut in before:
+            self._absent += [replace(cut, span=part) for part in without([cut.span], asked)]
         confirmed: list[Span] = []
         for span in left:
             for part, known in _parts(span, before):
@@ -139,7 +138,7 @@ def _joined(absent: list[_Absent]) -> list[_Absent]:
             last.span = Span(last.span.first, known.span.end)
             last.since = max(last.since, known.since)
         else:
-            joined.append(replace(known))
+            joined.append(known)
     return joined
 
 

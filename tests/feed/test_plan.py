@@ -598,7 +598,7 @@ KINDS = ["opened", "delivered", "ended", "replace", "settled", "wake", "wait", "
     st.randoms(use_true_random=False),
 )
 @settings(max_examples=150)
-def test_whatever_happens_no_connection_that_serves_alone_is_closed_and_nothing_spins(
+def test_whatever_happens_no_connection_that_serves_alone_is_closed_and_nothing_spins(  # noqa: C901
     want: int,
     streams: int,
     steps: list[tuple[str, int, float, str]],
@@ -637,6 +637,8 @@ def test_whatever_happens_no_connection_that_serves_alone_is_closed_and_nothing_
             assert closed not in closing
             if closed in serving and closed not in stalled:
                 assert live_now - {closed}
+        if stage.plan.wake_at() <= stage.now:
+            stage.happen(Tick())
         assert len(stage.plan.links) >= want or stage.plan.attempts.retry_at > stage.now
         assert_no_spin(stage)
 

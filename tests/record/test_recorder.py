@@ -316,9 +316,9 @@ def test_no_more_candles_wait_for_the_disk_than_there_is_room_for(tmp_path: Path
             bench.recorder.deliver(kline(minute))
             assert bench.recorder.figures().waiting <= 3
         bench.host.has = set(range(9))
-        asked = len(bench.host.asked)
+        asked = len(bench.host.spans)
         await bench.at(590.0)
-        assert len(bench.host.asked) == asked
+        assert len(bench.host.spans) == asked
         assert bench.recorder.figures().missing == 8
         bench.disk.heal()
         await bench.at(598.0)

@@ -13,6 +13,7 @@ from kline_ops.market.messages import FrameRejected, Kline
 from kline_ops.market.server_time import ServerTime
 from kline_ops.market.stream import Stream
 from kline_ops.record.backfill import BudgetSpentError, RefusalError
+from kline_ops.record.filler import _TIME_EVERY
 from kline_ops.record.outbox import _RETRY
 from kline_ops.record.page import answered, with_follower
 from kline_ops.record.pursuit import Pursuit
@@ -71,6 +72,7 @@ class SimRecorder:
         self._overflowed = False
         self._writing = self._work = False
         self._symbol_checked = False
+        self._time_asked_at = float("-inf")
         self._news = False
         self._news_waiter: Callable[[object], None] | None = None
         self._rest_queue: list[tuple[int, Callable[..., None], Callable[[object], None]]] = []
@@ -217,8 +219,7 @@ class SimRecorder:
 
     def _ask_all(self) -> Script:
         if not self._server_time.heard:
-            told = yield self._request(rest.WEIGHTS[rest.TIME], self._venue.time)
-            self._server_time.observe(told, self._world.now, self._wall_ms())
+            yield from self._ask_time()
             if not self._server_time.heard:
                 return
         if self._sequence.next_ms is None and not self._symbol_checked:
@@ -227,6 +228,18 @@ class SimRecorder:
             self._symbol_checked = True
         while parts := self._pursuit.to_ask(self._due(), self._world.now):
             yield from self._ask(parts[0])
+        if self._world.now >= self._time_asked_at + _TIME_EVERY:
+            try:
+                yield from self._ask_time()
+            except RefusalError:
+                raise
+            except VenueError:
+                pass
+
+    def _ask_time(self) -> Script:
+        self._time_asked_at = self._world.now
+        told = yield self._request(rest.WEIGHTS[rest.TIME], self._venue.time)
+        self._server_time.observe(told, self._world.now, self._wall_ms())
 
     def _ask(self, part: Span) -> Generator[Step, list[Candle], None]:
         candles = yield self._candles(with_follower(self.interval, part, self._now_ms()))

@@ -88,7 +88,7 @@ def draw_setup(seed: int, interval: str, days: float = 30.0) -> Setup:
         pace = stall / draw.choice((1.0, 2.5, 3.0))
     else:
         stall, pace = draw.choice(
-            ((60.0, 20.0), (90.0, 30.0), *[(x, 60.0) for x in (130.0, 150.0, 180.0, 240.0)])
+            ((60.0, 20.0), (90.0, 30.0), *[(x, 60.0) for x in (130.0, 150.0, 180.0, 240.0)] * 4)
         )
     modulo = draw.choice(("4h", "4h", "4h", "7h", None))
     begin = _BEGIN_MS + draw.randrange(3_600_000)
