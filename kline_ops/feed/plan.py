@@ -285,6 +285,8 @@ class Plan:
                 if link.why is None and now >= link.began + _MAX_AGE:
                     link.why = AGED
         links = self.links.values()
+        if now < self._silence.next_at(links, self._streams):
+            return actions
         actions += map(Ask, self._silence.to_ask(links, self._streams, now))
         for link in list(links):
             if link.is_watched:

@@ -18,6 +18,8 @@ _LEAP_MS = 2_000
 _LOCAL_MS = 3_600_000
 #: Seconds between two observations that witness for one another.
 _WITNESS_AFTER = 0.5
+#: A bound that is later than the best one by no more than this (ms) is a fresh one.
+_FRESH_MS = 500
 #: A suspend is measured by a clock of whole seconds (the RTC): it may be too long by this much (ms).
 _SLEEP_ERROR_MS = 1_000
 
@@ -36,6 +38,9 @@ class ServerTime:
         self._previous: float | None = None
         self._window_end = monotonic + WINDOW_SECONDS
         self._candidate: tuple[float, float] | None = None
+        #: When (monotonic) the last bound came that was no later than the others: frames may all be
+        #: late.
+        self.fresh_at = float("-inf")
         #: What was known at the last look at the clocks, and what was carried across a suspend.
         self._at_look: float | None = None
         self._carried: float | None = None
@@ -74,6 +79,9 @@ class ServerTime:
         if not self._is_near(bound) and not self._has_witness(bound, monotonic, wall_ms):
             return
         self._candidate = None
+        known = self._known()
+        if known is None or bound >= known - _FRESH_MS:
+            self.fresh_at = monotonic
         if self._current is None or bound > self._current:
             self._current = bound
 

@@ -24,8 +24,10 @@ from kline_ops.record.span import Span, within
 
 #: A wait for the budget is told from this length on (s).
 _LONG_WAIT = 30.0
-#: Seconds between two questions for the exchange's time: what it said is not forgotten before.
+#: The exchange's time is asked for when no frame has told it afresh for so many seconds: before what
+#: was known of it is forgotten.
 _TIME_EVERY = 110.0
+_LONGEST_SLEEP = 110.0
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +110,8 @@ class Filler:
         while parts := self._pursuit.to_ask(self._wanting.due(), self._clock.monotonic()):
             await self._ask(backfill, parts[0])
         self.error = None
-        if self._clock.monotonic() >= self._time_asked_at + _TIME_EVERY:
+        known_at = max(self._time_asked_at, self._server_time.fresh_at)
+        if self._clock.monotonic() >= known_at + _TIME_EVERY:
             await self._refresh_time(backfill)
 
     async def _ask_time(self, backfill: Backfill) -> None:
@@ -178,7 +181,7 @@ class Filler:
         # The next candle waits for none of the missing ones, which may be asked for minutes apart.
         close = (interval.after(open_now) + self._grace_ms - now_ms) / 1000.0
         wait = close if again is None else min(close, again - now)
-        return min(max(wait, 0.01), 60.0)
+        return min(max(wait, 0.01), _LONGEST_SLEEP)
 
     def _now_ms(self) -> int:
         return self._server_time.now_ms(self._clock.monotonic())

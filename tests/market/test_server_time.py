@@ -206,3 +206,15 @@ def test_an_exchange_that_ran_ahead_for_a_moment_is_not_believed_for_long() -> N
         ahead = 1_500 if 20 <= second < 25 else 0
         time.observe(second * 1000 + ahead, float(second))
     assert time.now_ms(300.0) == 300_000
+
+
+def test_late_frames_are_no_fresh_word_of_the_time() -> None:
+    time = ServerTime(0, 0.0)
+    for second in range(10):
+        time.observe(second * 1000, float(second))
+    assert time.fresh_at == 9.0
+    for second in range(10, 60):
+        time.observe(second * 1000 - 8_000, float(second))
+    assert time.fresh_at == 9.0
+    time.observe(60_000, 60.0)
+    assert time.fresh_at == 60.0

@@ -13,7 +13,7 @@ from kline_ops.market.messages import FrameRejected, Kline
 from kline_ops.market.server_time import ServerTime
 from kline_ops.market.stream import Stream
 from kline_ops.record.backfill import BudgetSpentError, RefusalError
-from kline_ops.record.filler import _TIME_EVERY
+from kline_ops.record.filler import _LONGEST_SLEEP, _TIME_EVERY
 from kline_ops.record.outbox import _RETRY
 from kline_ops.record.page import answered, with_follower
 from kline_ops.record.pursuit import Pursuit
@@ -228,7 +228,8 @@ class SimRecorder:
             self._symbol_checked = True
         while parts := self._pursuit.to_ask(self._due(), self._world.now):
             yield from self._ask(parts[0])
-        if self._world.now >= self._time_asked_at + _TIME_EVERY:
+        known_at = max(self._time_asked_at, self._server_time.fresh_at)
+        if self._world.now >= known_at + _TIME_EVERY:
             try:
                 yield from self._ask_time()
             except RefusalError:
@@ -267,7 +268,7 @@ class SimRecorder:
         open_now = self.interval.floor(now_ms - self._grace_ms)
         close = (self.interval.after(open_now) + self._grace_ms - now_ms) / 1000.0
         wait = close if again is None else min(close, again - now)
-        return min(max(wait, 0.01), 60.0)
+        return min(max(wait, 0.01), _LONGEST_SLEEP)
 
     def _due(self) -> list[Span]:
         return [] if self._is_full() else self._sequence.due(self._now_ms(), self._grace_ms)
