@@ -15,7 +15,6 @@ import asyncio
 import logging
 import os
 import ssl
-import threading
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -23,7 +22,7 @@ from pathlib import Path
 from kline_ops import events
 from kline_ops.budget import Budget, budget_path
 from kline_ops.clock import Clock, read
-from kline_ops.config.settings import Rotation, Settings
+from kline_ops.config.settings import Settings
 from kline_ops.config.trust import tls_context
 from kline_ops.config.venues import venue_key
 from kline_ops.errors import JournalError
@@ -33,7 +32,7 @@ from kline_ops.feed.endpoints import BreakerOptions
 from kline_ops.feed.feed import Feed, FeedOptions
 from kline_ops.feed.gate import Gate
 from kline_ops.feed.plan import Timing
-from kline_ops.market import timestamp
+from kline_ops.feed.rotation import Rotation
 from kline_ops.market.server_time import ServerTime
 from kline_ops.observe.logs import EventLog
 from kline_ops.record.backfill import Backfill
@@ -43,11 +42,12 @@ from kline_ops.record.recorder import Recorder, RecordOptions
 from kline_ops.resilience import Backoff, TimeTrigger
 from kline_ops.watch.clocks import ClockWatch
 from kline_ops.watch.keeper import Standing, StateKeeper
+from kline_ops.watch.state_writer import StateWriter
 from kline_ops.watch.verdict import Facts
 from kline_ops.worker import Worker
 
-#: The clocks are looked at this often (s), by the planned restart at the latest: a step, a suspend.
-_LONGEST_SLEEP = 1.0
+#: Seconds between two looks at the clocks.
+_CLOCKS_EVERY = 1.0
 #: Seconds that the last state and the last events may take at the end.
 _LAST_WORDS = 0.5
 
@@ -125,9 +125,7 @@ class Session:
         self._server_time = ServerTime(clock.wall_ms(), clock.monotonic())
         self._clock_watch = ClockWatch()
         self._tls: ssl.SSLContext | None = None
-        self._next_state: dict[str, object] | None = None
-        self._state_lock = threading.Lock()
-        self._state_failed = False
+        self._rotation: Rotation | None = None
         self._reason = "asked to"
         self._stop = asyncio.Event()
 
@@ -156,6 +154,7 @@ class Session:
             self._keeper = self._new_keeper(ws_url)
             self._recorder = recorder = self._new_recorder(rest_url, budget)
             self._feed = feed = self._new_feed(ws_url, budget)
+            self._rotation = self._new_rotation()
             recorder.on_settled = feed.settled
             recorder.on_missed = lambda open_ms: feed.missed(recorder.stream, open_ms)
             feed.on_suspect = lambda name: recorder.look_at_market(
@@ -167,8 +166,8 @@ class Session:
                     self._announce()
                     feed.start()
                     chores.add(asyncio.create_task(self._watch_clocks(), name="clocks"))
-                    if self._settings.rotation is not None:
-                        chores.add(asyncio.create_task(self._rotate(self._settings.rotation)))
+                    if self._rotation is not None:
+                        chores.add(asyncio.create_task(self._rotation.run(), name="rotation"))
                     await self._unless_stopped(*chores, *recorder.tasks)
             finally:
                 for chore in chores:
@@ -213,6 +212,7 @@ class Session:
             beat=beat,
             supervised=self._supervised,
         )
+        self._states = StateWriter(keeper, self._sideline)
         self._bus.listen(keeper.hear)
         self._bus.listen(EventLog(settings.events_file, self._clock, self._sideline).hear)
         self._bus.listen(self._write_state_at)
@@ -268,33 +268,21 @@ class Session:
             gate=Gate(budget),
         )
 
+    def _new_rotation(self) -> Rotation | None:
+        keys = self._settings.rotation
+        if keys is None:
+            return None
+        return Rotation(
+            TimeTrigger(keys.modulo, last_boundary_ms=self._keeper.last_boundary_ms),
+            keys.margin,
+            keys.min_connection_duration,
+            self._feed,
+            bus=self._bus,
+            clock=self._clock,
+            server_time=self._server_time,
+        )
+
     # -- chores -----------------------------------------------------------------------------------
-
-    async def _rotate(self, rotation: Rotation) -> None:
-        """Renew the connection at each boundary of the TimeTrigger, ``margin`` before it."""
-        trigger = TimeTrigger(rotation.modulo, last_boundary_ms=self._keeper.last_boundary_ms)
-        while True:
-            if not self._server_time.heard:
-                # This machine's clock may be wrong; a boundary of its future would be remembered.
-                await asyncio.sleep(_LONGEST_SLEEP / 10)
-                continue
-            now = self._clock.monotonic()
-            now_ms = self._server_time.now_ms(now)
-            boundary = trigger.poll(now_ms, rotation.margin)
-            if boundary is not None:
-                self._renew(rotation, boundary, boundary - now_ms, now)
-            due_in = (trigger.next_due(now_ms, rotation.margin) - now_ms) / 1000.0
-            await asyncio.sleep(min(max(due_in, 0.001), _LONGEST_SLEEP))
-
-    def _renew(self, rotation: Rotation, boundary_ms: int, ahead_ms: int, now: float) -> None:
-        since = self._feed.live_since()
-        at = timestamp.to_text(boundary_ms)
-        lived = 0.0 if since is None else now - since + ahead_ms / 1000.0
-        if lived < rotation.min_connection_duration or since is None:
-            self._bus.emit(events.RestartSkipped(boundary=at, seconds=round(lived, 3)))
-            return
-        self._bus.emit(events.RestartPlanned(boundary=at))
-        self._feed.replace(events.PLANNED)
 
     async def _watch_clocks(self) -> None:
         """Tell of suspends, steps and skew. After a suspend, catch up and connect anew."""
@@ -311,7 +299,7 @@ class Session:
                 self._recorder.wake()
                 # What was connected before is as good as dead, and may not know it for minutes.
                 self._feed.replace("suspended")
-            await asyncio.sleep(_LONGEST_SLEEP)
+            await asyncio.sleep(_CLOCKS_EVERY)
 
     async def _beat(self) -> None:
         """Write the state file every ``heartbeat.interval``."""
@@ -325,28 +313,7 @@ class Session:
             self._write_state()
 
     def _write_state(self) -> None:
-        """The newest state is written; one that still waits for a slow disk is passed over."""
-        state = self._keeper.state(self._standing())
-        with self._state_lock:
-            waiting, self._next_state = self._next_state, state
-        if waiting is None:
-            self._sideline.submit(self._write_next_state)
-
-    def _write_next_state(self) -> None:
-        with self._state_lock:
-            state, self._next_state = self._next_state, None
-        if state is None:
-            return
-        try:
-            self._keeper.write(state)
-        except OSError as error:
-            if not self._state_failed:
-                _log.warning("the state file can not be written: %s", error.strerror)
-            self._state_failed = True
-        else:
-            if self._state_failed:
-                _log.info("the state file can be written again")
-            self._state_failed = False
+        self._states.write(self._keeper.state(self._standing()))
 
     def _standing(self) -> Standing:
         figures, feed = self._recorder.figures(), self._feed
@@ -371,20 +338,12 @@ class Session:
             last_open_ms=last,
             last_close_ms=None if last is None else interval.after(last),
             next_due_ms=figures.next_due_ms,
-            next_restart_ms=self._next_restart_ms(),
+            next_restart_ms=None if self._rotation is None else self._rotation.next_boundary_ms(),
             owed=figures.owed,
             on_disk=figures.on_disk,
             missing=figures.missing,
             clock_skew=self._clock_watch.skew,
         )
-
-    def _next_restart_ms(self) -> int | None:
-        if self._settings.rotation is None:
-            return None
-        trigger = TimeTrigger(
-            self._settings.rotation.modulo, last_boundary_ms=self._keeper.last_boundary_ms
-        )
-        return trigger.next_due(self._server_time.now_ms(self._clock.monotonic()))
 
     # -- first and last words ---------------------------------------------------------------------
 

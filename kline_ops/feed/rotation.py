@@ -1,0 +1,71 @@
+"""Planned restarts: the connection is renewed at each boundary of a TimeTrigger, a margin before it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from kline_ops import events
+from kline_ops.clock import Clock
+from kline_ops.events import Bus
+from kline_ops.feed.feed import Feed
+from kline_ops.market import timestamp
+from kline_ops.market.server_time import ServerTime
+from kline_ops.resilience import TimeTrigger
+
+#: The time is looked at this often (s) at the latest: a stepped clock, a suspend.
+_LONGEST_SLEEP = 1.0
+
+
+class Rotation:
+    """Run :meth:`run` as a task. Boundaries are the exchange's time; ``margin`` in seconds.
+
+    A boundary sooner than ``shortest`` seconds after the connection became live is skipped, and told.
+    """
+
+    def __init__(
+        self,
+        trigger: TimeTrigger,
+        margin: float,
+        shortest: float,
+        feed: Feed,
+        *,
+        bus: Bus,
+        clock: Clock,
+        server_time: ServerTime,
+    ) -> None:
+        self._trigger = trigger
+        self._margin = margin
+        self._shortest = shortest
+        self._feed = feed
+        self._bus = bus
+        self._clock = clock
+        self._server_time = server_time
+
+    async def run(self) -> None:
+        """Renew the connection at each boundary, until cancelled."""
+        while True:
+            if not self._server_time.heard:
+                # This machine's clock may be wrong; a boundary of its future would be remembered.
+                await asyncio.sleep(_LONGEST_SLEEP / 10)
+                continue
+            now = self._clock.monotonic()
+            now_ms = self._server_time.now_ms(now)
+            boundary = self._trigger.poll(now_ms, self._margin)
+            if boundary is not None:
+                self._renew(boundary, boundary - now_ms, now)
+            due_in = (self._trigger.next_due(now_ms, self._margin) - now_ms) / 1000.0
+            await asyncio.sleep(min(max(due_in, 0.001), _LONGEST_SLEEP))
+
+    def next_boundary_ms(self) -> int:
+        """When the next restart is due, by the exchange's time."""
+        return self._trigger.next_due(self._server_time.now_ms(self._clock.monotonic()))
+
+    def _renew(self, boundary_ms: int, ahead_ms: int, now: float) -> None:
+        since = self._feed.live_since()
+        at = timestamp.to_text(boundary_ms)
+        lived = 0.0 if since is None else now - since + ahead_ms / 1000.0
+        if lived < self._shortest or since is None:
+            self._bus.emit(events.RestartSkipped(boundary=at, seconds=round(lived, 3)))
+            return
+        self._bus.emit(events.RestartPlanned(boundary=at))
+        self._feed.replace(events.PLANNED)
