@@ -120,6 +120,18 @@ def test_another_address_takes_over_and_the_first_is_gone_back_to(tmp_path: Path
     assert len(trial.server.attempts) == 3
 
 
+def test_a_host_that_swallows_handshakes_does_not_keep_from_the_next(tmp_path: Path) -> None:
+    async def script(trial: Trial) -> None:
+        await asyncio.sleep(60)
+        trial.server.hang(10_000)
+        trial.server.cut()
+
+    trial = run_trial(tmp_path, 120, script, failovers=1, **MINUTE)
+    assert_complete(trial)
+    (session,) = trial.others[0].sessions
+    assert session.opened_ms - trial.live_from_ms <= 60_000 + 12_000
+
+
 def test_two_connections_lose_nothing_in_a_drop_though_rest_is_down(tmp_path: Path) -> None:
     async def script(trial: Trial) -> None:
         await asyncio.sleep(30)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kline_ops.clock import Clock
 from kline_ops.events import Banned, Bus, ConnectDelayed, ShutdownNotice
@@ -69,6 +69,11 @@ class Feed:
         self._symbols = {s.symbol for s in streams}
         self._names = [s.name for s in streams]
         self._options = options
+        self._connecting = options.connection
+        if len(options.ws_urls) > 1:
+            # While a host that swallows handshakes is waited for, another one may be good.
+            patience = min(options.connection.open_timeout, options.timing.proof)
+            self._connecting = replace(options.connection, open_timeout=patience)
         self._bus = bus
         self._clock = clock
         self._server_time = server_time
@@ -199,7 +204,7 @@ class Feed:
     async def _connect(self, number: int, endpoint: str) -> Ending:
         connection = Connection(
             stream_url(endpoint, self._names),
-            self._options.connection,
+            self._connecting,
             clock=self._clock,
             on_open=lambda: self._apply(rules.Opened(number)),
             on_frame=lambda frame: self._take(number, frame),
