@@ -285,7 +285,7 @@ def test_subscriptions_that_bring_nothing_are_ended_and_another_address_is_tried
     assert_complete(trial)
     (stalled, *_) = trial.of(events.Stalled)
     assert stalled.seconds <= 20
-    assert trial.state()["metadata"]["endpoint"] == trial.others[0].ws_url
+    assert trial.of(events.Live)[-1].endpoint == trial.others[0].ws_url
 
 
 def test_a_quiet_market_is_left_in_peace_and_called_recording(tmp_path: Path) -> None:

@@ -143,7 +143,10 @@ class Outbox:
         await asyncio.sleep(0)  # it is in the queue now
         self._worker.shutdown(wait=False)
         # Not cancelled where it takes longer: the file is closed, and its lock let go, in any case.
-        await asyncio.wait({closing}, timeout=_CLOSE_TIMEOUT / 2)
+        done, _ = await asyncio.wait({closing}, timeout=_CLOSE_TIMEOUT / 2)
+        for failure in (ended.exception() for ended in done):
+            if failure is not None:
+                _log.error("the candle file could not be closed: %s", failure)
         return len(self.waiting)
 
     async def _write(self) -> int:
