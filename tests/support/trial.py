@@ -68,6 +68,8 @@ class Trial:
         """The state file, once what was to be written before is written."""
         if not self.ended_ms:
             self.session._sideline.submit(lambda: None).result(10)
+        else:
+            self.session._sideline.join(10)  # a busy machine may be late with the last one
         return json.loads(self.settings.state_file.read_text())
 
 
