@@ -22,7 +22,7 @@ from tests.support.machine import Machine, until
 
 def test_a_short_drill(machine: Machine) -> None:
     ran = machine.run(
-        "drill", "--only", "planned-restart,close-1001,disk-full,kill-9", "--seconds", "11", "--json",
+        "drill", "--only", "planned-restart,close-1001,withhold,kill-9", "--seconds", "11", "--json",
         "--keep", "kept",
     )  # fmt: skip
     told = json.loads(ran.stdout)
@@ -30,11 +30,11 @@ def test_a_short_drill(machine: Machine) -> None:
     # How soon is for a drill on a machine of its own (the long tests); here others run at once.
     assert [found for found in told["findings"] if "noticed after" not in found] == []
     assert sorted(fault["fault"] for fault in told["faults"]) == [
-        "close-1001", "disk-full", "kill-9", "planned-restart"
+        "close-1001", "kill-9", "planned-restart", "withhold"
     ]  # fmt: skip
     signs = {fault["fault"]: fault["noticed_by"] for fault in told["faults"]}
     assert signs["close-1001"] == "disconnected"
-    assert signs["disk-full"] == "disk_full"
+    assert signs["withhold"] == "hole_found"
     assert signs["kill-9"] == "session_started"
     assert signs["planned-restart"] is None
     events = (machine.folder / "kept" / "data" / "events.jsonl").read_text().splitlines()
