@@ -153,7 +153,10 @@ def _read(path: Path) -> dict[str, Any]:
     """What all venues' books say; empty where there is no file, or a damaged one."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (FileNotFoundError, msgspec.DecodeError, UnicodeError, RecursionError):
+    except FileNotFoundError:
+        return {}
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        _log.warning("%s is damaged and begun anew; a ban that it held is forgotten", path)
         return {}
 
 

@@ -328,6 +328,7 @@ class Session:
                 silent_for=feed.silent_for(),
                 overdue_for=figures.overdue_for,
                 pursued=figures.pursued,
+                absent=figures.absent,
                 backfill=self._recorder.has_backfill,
                 rest_error=figures.rest_error,
                 disk_error=figures.disk_error,

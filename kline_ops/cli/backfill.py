@@ -82,10 +82,23 @@ async def _fill(target: Target, window: Window) -> int:
         if error.transient:
             raise
         return await _leave_to_its_recorder(target, window, str(error))
+    existed = target.path.exists()
     try:
         return await _fill_locked(target, window, journal)
     finally:
+        if not existed:
+            _remove_empty(target)
         journal.close()
+
+
+def _remove_empty(target: Target) -> None:
+    """A file that was begun and got no row is of no use to anybody. Its lock is held still."""
+    from kline_ops.record.contents import header_line
+
+    path = target.path
+    if path.exists() and path.stat().st_size <= len(header_line(target.columns)):
+        path.unlink()
+        path.with_name(path.name + ".lock").unlink(missing_ok=True)
 
 
 async def _fill_locked(target: Target, window: Window, journal: Journal) -> int:

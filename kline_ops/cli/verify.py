@@ -97,8 +97,8 @@ def _note(comparison: Comparison, events_file: Path) -> None:
             for amended in comparison.amended:
                 event = CandleAmended(
                     open_time=timestamp.to_text(amended.kept.open_ms),
-                    kept=",".join(amended.kept.values()),
-                    seen=",".join(amended.seen.values()),
+                    kept=",".join(amended.ours()),
+                    seen=",".join(amended.theirs()),
                 )
                 os.write(fd, event_line(event, clock))
         finally:

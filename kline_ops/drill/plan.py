@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -43,6 +44,8 @@ def make_plan(seed: int, seconds: float, only: Collection[str] = ()) -> Plan:
     random.Random(seed).shuffle(wanted)  # noqa: S311 - an order, no secret
     wanted.sort(key=lambda trouble: trouble.last)
     chosen: list[Trouble] = []
+    if not math.isfinite(seconds):
+        raise InputError(f"--seconds {seconds:g} is no time", hint="--seconds 90")
     left = seconds - pace.OVERHEAD
     for trouble in wanted:
         if trouble.needs <= left:
@@ -50,7 +53,8 @@ def make_plan(seed: int, seconds: float, only: Collection[str] = ()) -> Plan:
             left -= trouble.needs
     if not chosen:
         least = pace.OVERHEAD + min(trouble.needs for trouble in wanted)
-        raise InputError(f"--seconds {seconds:g} is too short", hint=f"{least:g} or more")
+        hint = f"{math.ceil(least)} or more"
+        raise InputError(f"--seconds {seconds:g} is too short", hint=hint)
     needed = sum(trouble.needs for trouble in chosen)
     left_out = tuple(trouble for trouble in wanted if trouble not in chosen)
     return Plan(tuple(chosen), left_out, max(1.0, (seconds - pace.OVERHEAD) / needed))

@@ -23,6 +23,8 @@ from kline_ops.resilience.circuit_breaker import BreakerState, CircuitBreaker
 LASTING = frozenset({403, 451})
 #: A host that refused for good is looked at again after this long (s): laws and blocks change too.
 _REFUSED_FOR = 24 * 3600.0
+#: While no other address works it is tried this often (s).
+_LAST_HOPE_AFTER = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class Endpoints:
         """Not tried for a while, and no address works that did not refuse?"""
         others = [other for other in self._all.values() if not self._is_refused(other, now)]
         failing = all(other.breaker.failures > 0 for other in others)
-        return failing and now >= each.left_at + self._probe_back
+        return failing and now >= each.left_at + min(self._probe_back, _LAST_HOPE_AFTER)
 
     def _order(self, each: _Endpoint, now: float, in_use: Collection[str]) -> tuple[float, ...]:
         """The smaller the better."""

@@ -103,8 +103,8 @@ def row_open_ms(line: bytes, columns: Columns = "basic") -> int | None:
     return open_ms if open_ms is not None and 0 <= open_ms < LATEST_MS else None
 
 
-def from_row(line: bytes, columns: Columns = "basic") -> Candle:
-    """The candle of a line written by :meth:`Candle.row`.
+def from_row(line: bytes, columns: Columns = "basic", *, possible: bool = True) -> Candle:
+    """The candle of a line written by :meth:`Candle.row`; ``possible``: it must be one that could be.
 
     Raises:
         ValueError: the line is torn or is no candle row.
@@ -125,7 +125,7 @@ def from_row(line: bytes, columns: Columns = "basic") -> Candle:
             taker_volume=taker,
             taker_quote_volume=taker_quote,
         )
-    if (reason := candle.problem()) is not None:
+    if possible and (reason := candle.problem()) is not None:
         raise ValueError(reason)
     return candle
 

@@ -41,6 +41,8 @@ class Supervisor:
         self._clock = clock
         self._child: subprocess.Popen[bytes] | None = None
         self._stopping = False
+        #: Its terminal went away (the tmux server was killed): nobody asked it to end.
+        self._orphaned = False
         self._budget = CrashBudget()
         self._starts = 0
 
@@ -71,7 +73,8 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._pass_on)
 
-    def _pass_on(self, _number: int, _frame: FrameType | None) -> None:
+    def _pass_on(self, number: int, _frame: FrameType | None) -> None:
+        self._orphaned |= number == signal.SIGHUP and not self._stopping
         self._stopping = True
         if self._child is not None and self._child.poll() is None:
             self._child.send_signal(signal.SIGTERM)
@@ -104,6 +107,7 @@ class Supervisor:
             "signal": signal.Signals(-code).name if code < 0 else None,
             "at": timestamp.to_text(self._clock.wall_ms()),
             "final": next_start_ms is None,
+            "orphaned": self._orphaned,
             "next_start": None if next_start_ms is None else timestamp.to_text(next_start_ms),
             "starts": self._starts,
             "reason": last_lines[-1] if last_lines else "",

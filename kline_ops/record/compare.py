@@ -36,10 +36,18 @@ class Amended:
     seen: Candle
     of: Columns = "basic"
 
+    def ours(self) -> list[str]:
+        """What the file's row has behind its open time."""
+        return _values(self.kept, self.of)
+
+    def theirs(self) -> list[str]:
+        """The same of REST."""
+        return _values(self.seen, self.of)
+
     def columns(self) -> Iterator[tuple[str, str, str]]:
         """Name, ours, theirs of each number that differs."""
         names = HEADERS[self.of].split(",")[1:]
-        pairs = zip(names, _values(self.kept, self.of), _values(self.seen, self.of), strict=True)
+        pairs = zip(names, self.ours(), self.theirs(), strict=True)
         return ((name, ours, theirs) for name, ours, theirs in pairs if _differ(ours, theirs))
 
 
@@ -95,6 +103,10 @@ class Comparer:
         left = owed(contents, interval, window, end_ms)
         if left is None:
             raise InputError(f"{self.rows.path} has no candle yet", hint="--from 2026-01-01")
+        if left.first >= left.end:
+            raise InputError(
+                "no candle closes between these times", hint="other --from and --until"
+            )
         whole = Comparison()
         begun(interval.slots(*left))
         while left.first < left.end:

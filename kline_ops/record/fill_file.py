@@ -75,6 +75,10 @@ class FileFiller:
         span = owed(contents, interval, window, closed_end(interval, now_ms, self.grace_ms))
         if span is None:
             raise InputError(f"{self.journal.path} has no candle yet", hint="--from 2026-01-01")
+        if span.first >= span.end and contents.first_ms is None:
+            raise InputError(
+                "no candle closes between these times", hint="other --from and --until"
+            )
         parts = missing(contents, interval, span)
         self.tally.owed = interval.slots(*span)
         self.tally.on_disk_before = self.tally.owed - sum(interval.slots(*part) for part in parts)

@@ -78,6 +78,10 @@ class Filler:
         self._time_asked_at = float("-inf")
         self._news = asyncio.Event()
 
+    def absent(self) -> list[Span]:
+        """What REST was asked for and did not have."""
+        return self._pursuit.absent()
+
     def wake(self) -> None:
         """Something may be due that was not before."""
         self._news.set()
@@ -173,7 +177,10 @@ class Filler:
     def _until_next(self) -> float:
         """Seconds until something can become due, or may be asked for again."""
         now, now_ms = self._clock.monotonic(), self._now_ms()
-        again = self._pursuit.next_at(self._wanting.due(), now)
+        due = self._wanting.due()
+        if self._backfill is not None and self._pursuit.to_ask(due, now):
+            return 0.01  # it has come due while an answer was awaited
+        again = self._pursuit.next_at(due, now)
         if again is None and not self._server_time.heard:
             return max(self._pursuit.blocked_until - now, 1.0)
         interval = self._stream.interval

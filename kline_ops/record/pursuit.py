@@ -90,6 +90,10 @@ class Pursuit:
         self._absent = _joined(self._absent)
         return confirmed
 
+    def absent(self) -> list[Span]:
+        """What was asked for, and was not there."""
+        return [known.span for known in self._absent]
+
     def failed(self, now: float, retry_after: float | None, *, retryable: bool) -> None:
         """REST could not be asked, or refused. Everything waits: the host is the same."""
         self._failures += 1

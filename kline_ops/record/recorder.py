@@ -25,7 +25,7 @@ from kline_ops.record.filler import Filler
 from kline_ops.record.journal import Journal
 from kline_ops.record.outbox import Outbox, Waiting
 from kline_ops.record.sequence import Sequence, Verdict
-from kline_ops.record.span import Span, without
+from kline_ops.record.span import Span, within, without
 from kline_ops.record.witness import Witness
 
 STREAM = "stream"
@@ -51,6 +51,8 @@ class Figures:
     next_due_ms: int | None
     #: Due, not on disk, and not given up.
     pursued: int
+    #: Those of them that REST was asked for and did not have.
+    absent: int
     #: For how long (s) the newest owed candle has been due; zero or less while it is not.
     overdue_for: float
     disk_error: str | None
@@ -182,7 +184,9 @@ class Recorder:
         sequence, now_ms = self._sequence, self._now_ms()
         overdue_end = self.interval.floor(now_ms - self._grace_ms)
         late = sum(1 for item in self._outbox.waiting if item.candle.open_ms < overdue_end)
-        pursued = self._slots(sequence.due(now_ms, self._grace_ms))
+        due = sequence.due(now_ms, self._grace_ms)
+        pursued = self._slots(due)
+        absent = sum(self._slots(within(self._filler.absent(), span)) for span in due)
         next_ms, last, overdue_ms = sequence.next_ms, None, 0
         if next_ms is not None:
             overdue_ms = now_ms - self._grace_ms - self.interval.after(next_ms)
@@ -196,6 +200,7 @@ class Recorder:
             waiting=len(self._outbox.waiting),
             next_due_ms=None if next_ms is None else self.interval.after(next_ms),
             pursued=pursued,
+            absent=absent,
             overdue_for=overdue_ms / 1000.0,
             disk_error=self._outbox.disk_error,
             rest_error=self._filler.error,

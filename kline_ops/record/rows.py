@@ -83,8 +83,8 @@ class RowReader:
                     return found
             time.sleep(_BETWEEN)
         raise InputError(
-            f"{self.path} is being rewritten all the time",
-            hint="again later, or start its session, which ends a merge that was cut off",
+            f"{self.path} is being rewritten, or a merge into it was cut off",
+            hint="again later; backfill it, or start its session, to end what was cut off",
         )
 
     def _open(self) -> IO[bytes]:
@@ -136,7 +136,8 @@ def _same(before: os.stat_result, after: os.stat_result) -> bool:
 
 def _candle(line: bytes, columns: Columns, before: list[Candle]) -> Candle:
     try:
-        return from_row(line, columns)
+        # One that can not be (high below low) is to be compared all the same: it differs.
+        return from_row(line, columns, possible=False)
     except ValueError as error:
         place = f" after {timestamp.to_text(before[-1].open_ms)}" if before else ""
         raise ValueError(f"a line{place} is no candle row: {error}") from None

@@ -73,7 +73,7 @@ def in_order(runs: list[Run], last_ms: int) -> bool:
 
 
 class _Tally:
-    """Counts what it is given, which has to be in order. A row off the grid counts for its slot."""
+    """Counts what it is given, which has to be in order. A row off the grid fills no slot."""
 
     def __init__(self, interval: Interval) -> None:
         self._interval = interval
@@ -90,8 +90,10 @@ class _Tally:
     def take(self, run: Run) -> None:
         self._rows += run.rows
         self._last_ms = run.last_ms
-        first = self._interval.floor(run.first_ms)
-        end = self._interval.after(self._interval.floor(run.last_ms))
+        if not self._interval.is_open(run.first_ms):
+            return  # the exchange has such bars beside its grid; the candle of the slot is still owed
+        first = run.first_ms
+        end = self._interval.after(run.last_ms)
         if self._first is None or self._end is None:
             self._first = first
         elif first > self._end:

@@ -44,6 +44,7 @@ _NO_SPACE = 65_536
 #: What the reason begins with while nothing has ever arrived.
 NO_DATA_YET = "no data yet: "
 DISK_FULL = "the disk of its files is full"
+_ORPHANED = "its supervisor or its terminal went away; nobody stopped it"
 _SUSPENDED = "the process is suspended (continue it with: kill -CONT)"
 
 
@@ -61,6 +62,8 @@ class Facts:
     overdue_for: float
     #: Owed, due, and being asked for.
     pursued: int
+    #: Those of them that REST was asked for and did not have.
+    absent: int
     backfill: bool
     disk_error: str | None
     rest_error: str | None
@@ -88,15 +91,24 @@ def judge(facts: Facts) -> tuple[Word, str]:
         return Word.STARTING, facts.rest_error or "waiting for the first data"
     if facts.dark_for is not None and facts.dark_for > _DARK_SECONDS:
         return Word.STALLED, f"not connected: {facts.feed_error or 'no connection delivers'}"
-    if facts.silent_for is not None and facts.silent_for > facts.stall:
-        return Word.STALLED, f"connected, but silent for {facts.silent_for:.0f} s"
+    silent_for = facts.silent_for or 0.0
+    if facts.dark_for is None and silent_for > facts.stall:
+        return Word.STALLED, f"connected, but silent for {silent_for:.0f} s"
     if facts.pursued:
-        why = f": {facts.rest_error}" if facts.rest_error else ""
-        if (why or not facts.backfill) and facts.overdue_for > max(facts.stall, facts.patience):
-            return Word.STALLED, f"{facts.pursued} candles are overdue{why}"
-        if facts.backfill:
-            return Word.CATCHING_UP, f"asking REST for {facts.pursued} candles{why}"
+        return _pursuing(facts)
     return Word.RECORDING, ""
+
+
+def _pursuing(facts: Facts) -> tuple[Word, str]:
+    """Candles are due and not there."""
+    why = f": {facts.rest_error}" if facts.rest_error else ""
+    if (why or not facts.backfill) and facts.overdue_for > max(facts.stall, facts.patience):
+        return Word.STALLED, f"{facts.pursued} candles are overdue{why}"
+    if not facts.backfill:
+        return Word.RECORDING, ""
+    if facts.absent >= facts.pursued and not why:
+        return Word.CATCHING_UP, f"REST has none of {facts.pursued} candle(s); asking again"
+    return Word.CATCHING_UP, f"asking REST for {facts.pursued} candle(s){why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +192,8 @@ def _between_runs(evidence: Evidence) -> tuple[Word, str]:
 def _ended(evidence: Evidence) -> tuple[Word, str]:
     """It runs no more: by what its supervisor saw last, or by its own last word."""
     told = evidence.exit
+    if told is not None and told.get("orphaned"):
+        return Word.DEAD, _ORPHANED
     if told is not None:
         return (Word.STOPPED, "") if told.get("code") == 0 else (Word.DEAD, _how(told))
     state = evidence.state or {}
@@ -188,7 +202,7 @@ def _ended(evidence: Evidence) -> tuple[Word, str]:
     if state.get("status") != "stopped":
         return Word.DEAD, "the process is gone and said no last word"
     if section(state, "metadata").get("orphaned"):
-        return Word.DEAD, "its supervisor or its terminal went away; nobody stopped it"
+        return Word.DEAD, _ORPHANED
     return Word.STOPPED, str(state.get("error") or "")
 
 

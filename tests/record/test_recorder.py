@@ -54,6 +54,7 @@ class Host:
         self._clock = clock
         self.has: set[int] = set()
         self.trades: dict[int, int] = {}
+        self.time_takes = 0.0
         self.refusal: Exception | None = None
         self.asked: list[float] = []
         self.spans: list[Span] = []
@@ -67,6 +68,7 @@ class Host:
 
     async def server_time(self) -> int:
         await self._answer()
+        await asyncio.sleep(self.time_takes)
         return self._clock.wall_ms()
 
     async def candles(self, stream: Stream, span: Span) -> list[Candle]:
@@ -347,6 +349,23 @@ def test_a_file_that_is_moved_away_before_several_candles_come_is_begun_anew(
     bench = play(tmp_path, script)
     assert bench.path.read_bytes() == rows(0, 1, 2)
     assert not bench.of(events.DiskFull)
+
+
+def test_a_candle_that_comes_due_while_the_time_is_asked_for_is_not_left_for_a_minute(
+    tmp_path: Path,
+) -> None:
+    """No frame for two minutes: the time is asked for, and the answer takes until after a close."""
+
+    async def script(bench: Bench) -> None:
+        bench.host.has = set(range(9))
+        await bench.at(60.02)
+        bench.recorder.deliver(kline(0))
+        bench.host.time_takes = 5.0
+        for minute in range(1, 8):
+            await bench.at(60.0 * (minute + 1) + 8.5)
+            assert bench.path.read_bytes() == rows(*range(minute + 1))
+
+    play(tmp_path, script)
 
 
 def test_a_candle_that_only_rest_had_is_a_missed_close_if_it_traded(tmp_path: Path) -> None:

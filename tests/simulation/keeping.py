@@ -262,7 +262,10 @@ class SimRecorder:
 
     def _until_next(self) -> float:
         now, now_ms = self._world.now, self._now_ms()
-        again = self._pursuit.next_at(self._due(), now)
+        due = self._due()
+        if self._pursuit.to_ask(due, now):
+            return 0.01
+        again = self._pursuit.next_at(due, now)
         if again is None and not self._server_time.heard:
             return max(self._pursuit.blocked_until - now, 1.0)
         open_now = self.interval.floor(now_ms - self._grace_ms)

@@ -17,6 +17,7 @@ WELL = Facts(
     silent_for=0.5,
     overdue_for=-1_800.0,
     pursued=0,
+    absent=0,
     backfill=True,
     disk_error=None,
     rest_error=None,
@@ -34,18 +35,18 @@ NEW = replace(WELL, uptime=1.0, dark_for=1.0, has_data=False, silent_for=None, o
         ({"dark_for": 10.0, "feed_error": "reset"}, Word.RECORDING, ""),
         ({"dark_for": 10.1, "feed_error": "reset"}, Word.STALLED, "not connected: reset"),
         ({"dark_for": 10.1}, Word.STALLED, "not connected: no connection delivers"),
-        ({"pursued": 3}, Word.CATCHING_UP, "asking REST for 3 candles"),
+        ({"pursued": 3}, Word.CATCHING_UP, "asking REST for 3 candle(s)"),
         (
             {"pursued": 3, "rest_error": "503", "overdue_for": 60.0},
             Word.CATCHING_UP,
-            "asking REST for 3 candles: 503",
+            "asking REST for 3 candle(s): 503",
         ),
         (
             {"pursued": 3, "rest_error": "503", "overdue_for": 60.1},
             Word.STALLED,
             "3 candles are overdue: 503",
         ),
-        ({"pursued": 3, "overdue_for": 1e6}, Word.CATCHING_UP, "asking REST for 3 candles"),
+        ({"pursued": 3, "overdue_for": 1e6}, Word.CATCHING_UP, "asking REST for 3 candle(s)"),
         ({"pursued": 1, "backfill": False, "overdue_for": 60.0}, Word.RECORDING, ""),
         (
             {"pursued": 1, "backfill": False, "overdue_for": 60.1},
@@ -59,7 +60,7 @@ NEW = replace(WELL, uptime=1.0, dark_for=1.0, has_data=False, silent_for=None, o
         (
             {"patience": 100.0, "pursued": 1, "rest_error": "x", "overdue_for": 99.0},
             Word.CATCHING_UP,
-            "asking REST for 1 candles: x",
+            "asking REST for 1 candle(s): x",
         ),
     ],
 )
@@ -85,7 +86,7 @@ def test_a_recorder_with_data_is_judged_by_its_data(
         ),
         ({"uptime": 60.1, "dark_for": 60.1}, Word.STALLED, "no data yet: the stream is silent"),
         ({"uptime": 60.1, "dark_for": None}, Word.STALLED, "no data yet: the stream is silent"),
-        ({"pursued": 5}, Word.CATCHING_UP, "asking REST for 5 candles"),
+        ({"pursued": 5}, Word.CATCHING_UP, "asking REST for 5 candle(s)"),
         ({"disk_error": "full"}, Word.STALLED, "full"),
     ],
 )
@@ -248,8 +249,8 @@ def test_no_evidence_is_without_a_word(
         uptime=st.floats(-1e6, 1e6),
         dark_for=st.none() | st.floats(0, 1e6),
         has_data=st.booleans(),
-        overdue_for=st.floats(-1e9, 1e9),
         pursued=st.integers(0, 10**6),
+        absent=st.integers(0, 10**6),
         backfill=st.booleans(),
         disk_error=st.none() | st.text(),
         rest_error=st.none() | st.text(),
