@@ -286,6 +286,7 @@ def test_a_symbol_that_the_exchange_does_not_know_is_an_input_error(
     )
     assert done.returncode == 2
     assert "Invalid symbol" in done.stderr
+    assert not list(machine.folder.glob("candles*"))
 
 
 def test_a_file_of_another_kind_is_not_touched(machine: Machine, exchange: ExchangeThread) -> None:

@@ -114,3 +114,26 @@ def test_a_row_that_is_none_is_an_input_error(machine: Machine, exchange: Exchan
     assert done.returncode == 2
     assert "no row in its place at byte" in done.stderr
     assert "Try: backfill" in done.stderr
+
+
+def test_a_row_that_can_not_be_is_a_finding_as_any_other(
+    machine: Machine, exchange: ExchangeThread
+) -> None:
+    lines = truth(exchange)
+    fields = lines[70].decode().rstrip("\n").split(",")
+    fields[1] = "1.00"  # an open far below the low
+    (machine.folder / NAME).write_bytes(
+        b"".join([*lines[:70], (",".join(fields) + "\n").encode(), *lines[71:]])
+    )
+    done = machine.run("verify", NAME, "--rest-url", exchange.rest_url)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "open: ours 1.00, theirs" in done.stdout
+
+
+def test_a_span_without_a_candle_is_an_error(machine: Machine, exchange: ExchangeThread) -> None:
+    """A typo in a crontab must not be a green light."""
+    (machine.folder / NAME).write_bytes(b"".join(truth(exchange)))
+    for span in (["--from", "2030-01-01"], ["--until", "2020-01-01"]):
+        done = machine.run("verify", NAME, *span, "--rest-url", exchange.rest_url)
+        assert done.returncode == 2
+        assert "no candle closes between these times" in done.stderr

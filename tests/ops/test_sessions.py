@@ -88,6 +88,16 @@ def test_a_killed_recorder_is_started_again_and_loses_nothing(machine: Machine) 
     assert times == list(range(times[0], times[-1] + 1000, 1000))
 
 
+def test_a_session_whose_tmux_server_was_killed_is_dead_and_not_stopped(machine: Machine) -> None:
+    machine.run("start", "demo")
+    until(lambda: machine.status("demo")["on_disk"] >= 1)
+    pid = machine.status("demo")["pid"]
+    kill(int(machine.tmux("display-message", "-p", "#{pid}")))
+    until(lambda: not Path(f"/proc/{pid}").exists())
+    told = until(lambda: machine.status("demo")["state"] != "RECORDING" and machine.status("demo"))
+    assert (told["state"], "nobody stopped it" in told["reason"]) == ("DEAD", True)
+
+
 def test_restart_is_a_new_process_of_the_same_session(machine: Machine) -> None:
     machine.run("start", "demo")
     first = machine.status("demo")["pid"]

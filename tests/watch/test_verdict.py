@@ -36,6 +36,14 @@ NEW = replace(WELL, uptime=1.0, dark_for=1.0, has_data=False, silent_for=None, o
         ({"dark_for": 10.1, "feed_error": "reset"}, Word.STALLED, "not connected: reset"),
         ({"dark_for": 10.1}, Word.STALLED, "not connected: no connection delivers"),
         ({"pursued": 3}, Word.CATCHING_UP, "asking REST for 3 candle(s)"),
+        ({"pursued": 3, "absent": 2}, Word.CATCHING_UP, "asking REST for 3 candle(s)"),
+        (
+            {"pursued": 3, "absent": 3},
+            Word.CATCHING_UP,
+            "REST has none of 3 candle(s); asking again",
+        ),
+        # Without a connection it is not "connected, but silent".
+        ({"dark_for": 5.0, "silent_for": 99.0}, Word.RECORDING, ""),
         (
             {"pursued": 3, "rest_error": "503", "overdue_for": 60.0},
             Word.CATCHING_UP,
