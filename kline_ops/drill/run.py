@@ -120,6 +120,8 @@ class Drill:
 
     async def _undergo(self, stage: Stage, number: int, trouble: Trouble) -> None:
         """One fault, from its beginning until all is well again, and the calm after it."""
+        # While one connection replaces another, a fault may meet the one that is to go.
+        await stage.in_use()
         clock, seen = self._clock, len(self._log.events)
         self._tell(number, trouble, None)
         began, began_ms = clock.monotonic(), clock.wall_ms()
