@@ -38,9 +38,8 @@ class ServerTime:
         self._previous: float | None = None
         self._window_end = monotonic + WINDOW_SECONDS
         self._candidate: tuple[float, float] | None = None
-        #: When (monotonic) the last bound came that was no later than the others: frames may all be
-        #: late.
-        self.fresh_at = float("-inf")
+        #: Since when (monotonic) all that comes is later than what is known; None while that is not so.
+        self.late_since: float | None = None
         #: What was known at the last look at the clocks, and what was carried across a suspend.
         self._at_look: float | None = None
         self._carried: float | None = None
@@ -81,7 +80,9 @@ class ServerTime:
         self._candidate = None
         known = self._known()
         if known is None or bound >= known - _FRESH_MS:
-            self.fresh_at = monotonic
+            self.late_since = None
+        elif self.late_since is None:
+            self.late_since = monotonic
         if self._current is None or bound > self._current:
             self._current = bound
 

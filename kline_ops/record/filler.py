@@ -24,9 +24,10 @@ from kline_ops.record.span import Span, within
 
 #: A wait for the budget is told from this length on (s).
 _LONG_WAIT = 30.0
-#: The exchange's time is asked for when no frame has told it afresh for so many seconds: before what
-#: was known of it is forgotten.
-_TIME_EVERY = 110.0
+#: Where all frames are late for so many seconds, the exchange's time is asked for: before what was
+#: known of it is forgotten.
+_TIME_EVERY = 60.0
+#: A leap of the exchange's time (s) is noticed after this long at the latest.
 _LONGEST_SLEEP = 110.0
 
 _log = logging.getLogger(__name__)
@@ -114,9 +115,11 @@ class Filler:
         while parts := self._pursuit.to_ask(self._wanting.due(), self._clock.monotonic()):
             await self._ask(backfill, parts[0])
         self.error = None
-        known_at = max(self._time_asked_at, self._server_time.fresh_at)
-        if self._clock.monotonic() >= known_at + _TIME_EVERY:
-            await self._refresh_time(backfill)
+        late_since = self._server_time.late_since
+        if late_since is not None:
+            since = max(late_since, self._time_asked_at)
+            if self._clock.monotonic() >= since + _TIME_EVERY:
+                await self._refresh_time(backfill)
 
     async def _ask_time(self, backfill: Backfill) -> None:
         self._time_asked_at = self._clock.monotonic()
@@ -124,7 +127,7 @@ class Filler:
         self._server_time.observe(told, self._clock.monotonic(), self._clock.wall_ms())
 
     async def _refresh_time(self, backfill: Backfill) -> None:
-        """Where all frames are late, or none comes, REST still says what time it is."""
+        """Where all frames are late, REST still says what time it is."""
         try:
             await self._ask_time(backfill)
         except RefusalError:

@@ -208,13 +208,13 @@ def test_an_exchange_that_ran_ahead_for_a_moment_is_not_believed_for_long() -> N
     assert time.now_ms(300.0) == 300_000
 
 
-def test_late_frames_are_no_fresh_word_of_the_time() -> None:
+def test_frames_that_are_all_late_are_known_to_be() -> None:
     time = ServerTime(0, 0.0)
     for second in range(10):
         time.observe(second * 1000, float(second))
-    assert time.fresh_at == 9.0
+    assert time.late_since is None
     for second in range(10, 60):
         time.observe(second * 1000 - 8_000, float(second))
-    assert time.fresh_at == 9.0
+    assert time.late_since == 10.0
     time.observe(60_000, 60.0)
-    assert time.fresh_at == 60.0
+    assert time.late_since is None

@@ -354,16 +354,24 @@ def test_a_file_that_is_moved_away_before_several_candles_come_is_begun_anew(
 def test_a_candle_that_comes_due_while_the_time_is_asked_for_is_not_left_for_a_minute(
     tmp_path: Path,
 ) -> None:
-    """No frame for two minutes: the time is asked for, and the answer takes until after a close."""
+    """All frames are late, so the time is asked for; its answer takes until after a candle is due.
+
+    An old hole is pursued as well, and is asked for again much later.
+    """
 
     async def script(bench: Bench) -> None:
-        bench.host.has = set(range(9))
+        bench.host.has = {0, *range(2, 12)}
         await bench.at(60.02)
         bench.recorder.deliver(kline(0))
-        bench.host.time_takes = 5.0
-        for minute in range(1, 8):
-            await bench.at(60.0 * (minute + 1) + 8.5)
-            assert bench.path.read_bytes() == rows(*range(minute + 1))
+        for minute in range(2, 11):
+            await bench.at(60.0 * (minute + 1))
+            late = bench.clock.wall_ms() - 8_000
+            bench.recorder.deliver(kline(minute, closed=False, event_ms=late))
+            bench.host.time_takes = 5.0
+            await bench.at(60.0 * (minute + 1) + 1.0)
+            bench.recorder.wake()
+            await bench.at(60.0 * (minute + 1) + 9.5)
+            assert bench.path.read_bytes() == rows(0, *range(2, minute + 1))
 
     play(tmp_path, script)
 

@@ -228,8 +228,10 @@ class SimRecorder:
             self._symbol_checked = True
         while parts := self._pursuit.to_ask(self._due(), self._world.now):
             yield from self._ask(parts[0])
-        known_at = max(self._time_asked_at, self._server_time.fresh_at)
-        if self._world.now >= known_at + _TIME_EVERY:
+        late_since = self._server_time.late_since
+        if late_since is None:
+            return
+        if self._world.now >= max(late_since, self._time_asked_at) + _TIME_EVERY:
             try:
                 yield from self._ask_time()
             except RefusalError:

@@ -53,6 +53,11 @@ def run_rules(
 
 def check_rules(seed: int, days: float = DAYS) -> tuple[int, str]:
     """How many candles a seed has brought, and the report of what failed, or nothing."""
-    runs = [run_rules(seed, interval, days) for interval in INTERVALS]
+    # A run makes no cycles to speak of; looking for some takes a tenth of the time.
+    gc.disable()
+    try:
+        runs = [run_rules(seed, interval, days) for interval in INTERVALS]
+    finally:
+        gc.enable()
     failed = [run.report() for run in runs if run.outcome.problems]
     return sum(run.outcome.rows for run in runs), "\n".join(failed)
