@@ -59,7 +59,7 @@ lock: $(VENV)/installed-dev  ## write down the versions that are installed now
 	$(BIN)/pip freeze --exclude-editable > constraints.txt
 
 clean:  ## remove the venv and all caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .simulate .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@sh scripts/need.sh venv python3-venv $(PYTHON)

@@ -164,7 +164,7 @@ class Plan:
 
     def _proved(self, link: Link, now: float) -> bool:
         """Every stream has delivered; those that are silent everywhere hold nothing up for long."""
-        silent = self._streams - link.heard.keys()
+        silent = self._streams.difference(link.heard)
         if not silent:
             return True
         since = link.opened_at or now

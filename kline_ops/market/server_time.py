@@ -40,6 +40,8 @@ class ServerTime:
         self._candidate: tuple[float, float] | None = None
         #: Since when (monotonic) all that comes is later than what is known; None while that is not so.
         self.late_since: float | None = None
+        #: What was known before a long silence.
+        self._before: float | None = None
         #: What was known at the last look at the clocks, and what was carried across a suspend.
         self._at_look: float | None = None
         self._carried: float | None = None
@@ -63,6 +65,7 @@ class ServerTime:
         missed = seconds * 1000.0 - _SLEEP_ERROR_MS
         if missed > 0:
             self._local += missed
+            self._before = None if self._before is None else self._before + missed
             self._candidate = None
             before = self._at_look
             self._carried = self._known() if before is None else before + missed
@@ -79,7 +82,8 @@ class ServerTime:
             return
         self._candidate = None
         known = self._known()
-        if known is None or bound >= known - _FRESH_MS:
+        best = self._before if known is None else known
+        if best is None or bound >= best - _FRESH_MS:
             self.late_since = None
         elif self.late_since is None:
             self.late_since = monotonic
@@ -117,6 +121,7 @@ class ServerTime:
                 # Too old to be a bound, and better than a local clock that may be hours off.
                 known = self._known()
                 self._local = self._local if known is None else known
+                self._before = self._before if known is None else known
                 self._previous = None
             else:
                 self._previous = self._current

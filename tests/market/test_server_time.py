@@ -218,3 +218,13 @@ def test_frames_that_are_all_late_are_known_to_be() -> None:
     assert time.late_since == 10.0
     time.observe(60_000, 60.0)
     assert time.late_since is None
+
+
+def test_a_late_frame_after_a_long_silence_is_known_to_be_late() -> None:
+    time = ServerTime(0, 0.0)
+    time.observe(0, 0.0)
+    time.observe(3_600_000 - 7_000, 3_600.0)
+    assert time.late_since == 3_600.0
+    for second in (3_650, 3_651):  # a leap ahead needs a witness
+        time.observe(second * 1000, float(second))
+    assert time.late_since is None

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 
+from tests.simulation.compiled import run_compiled
 from tests.simulation.rules import DAYS, check_rules
 from tests.simulation.sockets import check_sockets
 
@@ -34,7 +35,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--sockets", action="store_true", help="the sockets alone")
     parser.add_argument("--days", type=float, default=DAYS, help="the length of a run of the rules")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--interpreted", action="store_true", help="do not compile the rules")
     given = parser.parse_args(arguments)
+    if not given.interpreted:
+        run_compiled(list(arguments))
     months = days = range(given.seed or 0, (given.seed or 0) + 1)
     if given.seed is None:
         count = given.socket_seeds
