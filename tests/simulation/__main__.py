@@ -7,8 +7,10 @@ minutes (``sockets.py``).
 from __future__ import annotations
 
 import argparse
+import ctypes
 import multiprocessing
 import os
+import signal
 import sys
 import time
 import traceback
@@ -20,6 +22,8 @@ from tests.simulation.rules import DAYS, check_rules
 from tests.simulation.sockets import check_sockets
 
 _TOLD_EVERY = 10.0
+#: From <linux/prctl.h>.
+_PR_SET_PDEATHSIG = 1
 #: A seed of the sockets waits more than it computes.
 _SOCKETS_AT_ONCE = 3
 
@@ -54,12 +58,18 @@ def main(arguments: Sequence[str]) -> int:
     )
 
 
+def _end_with_parent() -> None:
+    """A simulation that is killed leaves no worker behind: Linux ends them with it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _run(months: range, days: range, length: float, jobs: int) -> int:
     begun, told_at, rows, failed = time.monotonic(), 0.0, 0, 0
     fresh = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
     with (
-        ProcessPoolExecutor(jobs, fresh) as computing,
-        ProcessPoolExecutor(jobs * _SOCKETS_AT_ONCE, fresh) as waiting,
+        ProcessPoolExecutor(jobs, fresh, _end_with_parent) as computing,
+        ProcessPoolExecutor(jobs * _SOCKETS_AT_ONCE, fresh, _end_with_parent) as waiting,
     ):
         futures: dict[Future[tuple[int, str]], str] = {}
         for seed in days:
