@@ -7,11 +7,10 @@ minutes (``sockets.py``).
 from __future__ import annotations
 
 import argparse
-import ctypes
 import multiprocessing
 import os
-import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Sequence
@@ -22,8 +21,6 @@ from tests.simulation.rules import DAYS, check_rules
 from tests.simulation.sockets import check_sockets
 
 _TOLD_EVERY = 10.0
-#: From <linux/prctl.h>.
-_PR_SET_PDEATHSIG = 1
 #: A seed of the sockets waits more than it computes.
 _SOCKETS_AT_ONCE = 3
 
@@ -59,9 +56,15 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _end_with_parent() -> None:
-    """A simulation that is killed leaves no worker behind: Linux ends them with it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    """A simulation that is killed leaves no worker behind."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run(months: range, days: range, length: float, jobs: int) -> int:
