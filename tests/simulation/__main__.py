@@ -10,7 +10,6 @@ import argparse
 import multiprocessing
 import os
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from tests.simulation.compiled import run_compiled
 from tests.simulation.rules import DAYS, check_rules
 from tests.simulation.sockets import check_sockets
+from tests.simulation.workers import end_with_parent
 
 _TOLD_EVERY = 10.0
 #: A seed of the sockets waits more than it computes.
@@ -55,24 +55,12 @@ def main(arguments: Sequence[str]) -> int:
     )
 
 
-def _end_with_parent() -> None:
-    """A simulation that is killed leaves no worker behind."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def _run(months: range, days: range, length: float, jobs: int) -> int:
     begun, told_at, rows, failed = time.monotonic(), 0.0, 0, 0
     fresh = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
     with (
-        ProcessPoolExecutor(jobs, fresh, _end_with_parent) as computing,
-        ProcessPoolExecutor(jobs * _SOCKETS_AT_ONCE, fresh, _end_with_parent) as waiting,
+        ProcessPoolExecutor(jobs, fresh, end_with_parent) as computing,
+        ProcessPoolExecutor(jobs * _SOCKETS_AT_ONCE, fresh, end_with_parent) as waiting,
     ):
         futures: dict[Future[tuple[int, str]], str] = {}
         for seed in days:
