@@ -51,7 +51,9 @@ class Link:
     @property
     def is_watched(self) -> bool:
         """Whether it is to deliver, and nobody has decided on its end."""
-        return self.why is None and not self.closing and self.state in {State.OPEN, State.LIVE}
+        if self.why is not None or self.closing:
+            return False
+        return self.state is State.OPEN or self.state is State.LIVE
 
     def hear(self, stream: str, now: float, closed_ms: int | None) -> None:
         """It brought something."""

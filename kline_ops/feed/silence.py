@@ -16,6 +16,7 @@ from kline_ops.feed.states import State
 
 #: Seconds that the stream may be behind REST.
 _BEHIND = 3.0
+_NEVER = float("inf")
 
 
 class Silence:
@@ -86,18 +87,18 @@ class Silence:
 
     def next_at(self, links: Iterable[Link], streams: Iterable[str]) -> float:
         """When to look again at the latest."""
-        times, streams = [], tuple(streams)
+        soonest, streams = _NEVER, tuple(streams)
         for link in links:
             if not link.is_watched:
                 continue
-            times.append(self._mute_at(link, streams))
+            soonest = min(soonest, self._mute_at(link, streams))
             for stream in streams:
-                dead_at = self._dead_at(link, stream)
-                times.append(dead_at)
-                if dead_at == float("inf") and stream not in self._asked:
+                at = self._dead_at(link, stream)
+                if at == _NEVER and stream not in self._asked:
                     suspect = self._suspect_at(link, stream)
-                    times.append(max(suspect, self._again.get(stream, suspect)))
-        return min(times, default=float("inf"))
+                    at = max(suspect, self._again.get(stream, suspect))
+                soonest = min(soonest, at)
+        return soonest
 
     def _suspect_at(self, link: Link, stream: str) -> float:
         patience = self._stall / 2
@@ -108,8 +109,11 @@ class Silence:
     def _dead_at(self, link: Link, stream: str) -> float:
         accused = self._accused.get(stream)
         if accused is None or accused <= self.since(link, stream):
-            return float("inf")
+            return _NEVER
         return max(accused + self._behind, self._suspect_at(link, stream))
 
     def _mute_at(self, link: Link, streams: Iterable[str]) -> float:
-        return max((self.since(link, stream) for stream in streams), default=0.0) + self._stall
+        last = 0.0
+        for stream in streams:
+            last = max(last, self.since(link, stream))
+        return last + self._stall

@@ -38,7 +38,8 @@ class ServerTime:
         self._previous: float | None = None
         self._window_end = monotonic + WINDOW_SECONDS
         self._candidate: tuple[float, float] | None = None
-        #: Since when (monotonic) all that comes is later than what is known; None while that is not so.
+        #: Since when (monotonic) all that comes is later than what is known, or may be late by itself;
+        #: None while that is not so.
         self.late_since: float | None = None
         #: What was known before a long silence.
         self._before: float | None = None
@@ -74,8 +75,18 @@ class ServerTime:
             self._current = max(moved, default=None)
         self._at_look = self._known()
 
-    def observe(self, exchange_ms: int, monotonic: float, wall_ms: int | None = None) -> None:
-        """Take in an event time or server time that arrived at ``monotonic``."""
+    def observe(
+        self,
+        exchange_ms: int,
+        monotonic: float,
+        wall_ms: int | None = None,
+        *,
+        took: float = 0.0,
+    ) -> None:
+        """Take in an event time or server time that arrived at ``monotonic``.
+
+        ``took``: seconds between the question and the answer; the time may be late by so much.
+        """
         self._roll(monotonic)
         bound = exchange_ms - monotonic * 1000.0
         if not self._is_near(bound) and not self._has_witness(bound, monotonic, wall_ms):
@@ -83,7 +94,8 @@ class ServerTime:
         self._candidate = None
         known = self._known()
         best = self._before if known is None else known
-        if best is None or bound >= best - _FRESH_MS:
+        fresh = took * 1000.0 <= _FRESH_MS and (best is None or bound >= best - _FRESH_MS)
+        if fresh:
             self.late_since = None
         elif self.late_since is None:
             self.late_since = monotonic

@@ -122,9 +122,10 @@ class Filler:
                 await self._refresh_time(backfill)
 
     async def _ask_time(self, backfill: Backfill) -> None:
-        self._time_asked_at = self._clock.monotonic()
+        self._time_asked_at = asked = self._clock.monotonic()
         told = await backfill.server_time()
-        self._server_time.observe(told, self._clock.monotonic(), self._clock.wall_ms())
+        now = self._clock.monotonic()
+        self._server_time.observe(told, now, self._clock.wall_ms(), took=now - asked)
 
     async def _refresh_time(self, backfill: Backfill) -> None:
         """Where all frames are late, REST still says what time it is."""

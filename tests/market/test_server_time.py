@@ -228,3 +228,12 @@ def test_a_late_frame_after_a_long_silence_is_known_to_be_late() -> None:
     for second in (3_650, 3_651):  # a leap ahead needs a witness
         time.observe(second * 1000, float(second))
     assert time.late_since is None
+
+
+def test_an_answer_that_was_long_under_way_may_be_late_and_is_asked_for_again() -> None:
+    time = ServerTime(0, 0.0)
+    time.observe(5_000, 10.0, took=8.0)  # told at once, or just before it arrived
+    assert time.late_since == 10.0
+    time.observe(80_000, 80.0, 80_000, took=0.1)
+    assert time.late_since is None
+    assert time.now_ms(80.0) == 80_000

@@ -17,14 +17,20 @@ ROOT = Path(__file__).parents[2]
 _HOME = ROOT / ".simulate"
 #: What a seed spends its time in; the rest is imported as it is.
 _MODULES = (
-    *(f"kline_ops/feed/{name}" for name in ("plan", "silence", "link", "endpoints", "attempts")),
+    *(
+        f"kline_ops/feed/{name}"
+        for name in ("plan", "silence", "link", "endpoints", "attempts", "happenings")
+    ),
     *(f"kline_ops/record/{name}" for name in ("pursuit", "span", "sequence", "witness", "page")),
     *(f"kline_ops/market/{name}" for name in ("server_time", "interval")),
     *(
         f"kline_ops/resilience/{name}"
         for name in ("circuit_breaker", "rate_limiter", "backoff", "time_trigger")
     ),
-    *(f"tests/simulation/{name}" for name in ("world", "file", "feeding", "keeping")),
+    *(
+        f"tests/simulation/{name}"
+        for name in ("world", "file", "venue", "feeding", "keeping", "month")
+    ),
 )
 
 

@@ -240,9 +240,10 @@ class SimRecorder:
                 pass
 
     def _ask_time(self) -> Script:
-        self._time_asked_at = self._world.now
+        self._time_asked_at = asked = self._world.now
         told = yield self._request(rest.WEIGHTS[rest.TIME], self._venue.time)
-        self._server_time.observe(told, self._world.now, self._wall_ms())
+        now = self._world.now
+        self._server_time.observe(told, now, self._wall_ms(), took=now - asked)
 
     def _ask(self, part: Span) -> Generator[Step, list[Candle], None]:
         candles = yield self._candles(with_follower(self.interval, part, self._now_ms()))

@@ -145,6 +145,7 @@ class _Day:
             binance__failover_urls=[server.ws_url for server in servers[1:]],
             binance__reconnect={"modulo": "4h"},
             websocket__redundancy=self._draw.choice((1, 1, 2)),
+            resilience__heartbeat={"interval": 30.0},  # the state file is not what is asked about
             # All that is owed from here on, whatever the first session lived to see.
             record__since="2026-01-01T00:01:00Z",
         )

@@ -172,7 +172,10 @@ class Venue:
 
     def _answer(self, wire: Wire) -> None:
         trouble = self._trouble(_AT_THE_DOOR, wire.address)
-        match trouble and trouble.kind:
+        if trouble is None:
+            self._open(wire)
+            return
+        match trouble.kind:
             case Kind.HANG:
                 self._world.after(_OPEN_TIMEOUT, self._end, wire, Ending(None, "no handshake"))
             case Kind.REFUSE | Kind.MAINTENANCE:
@@ -185,8 +188,6 @@ class Venue:
             case Kind.ACCEPT_CLOSE:
                 self._open(wire)
                 self._world.after(0.05, self._end, wire, Ending(1011, "accepted and closed"))
-            case _:
-                self._open(wire)
 
     def _open(self, wire: Wire) -> None:
         wire.opened_at = self._world.now
