@@ -24,10 +24,10 @@ from kline_ops.cli.target import (
 )
 
 if TYPE_CHECKING:
+    from kline_ops.market.span import Span
     from kline_ops.record.fill_file import FileFiller
     from kline_ops.record.journal import Journal
     from kline_ops.record.owed import Window
-    from kline_ops.record.span import Span
 
 #: Spans that are listed one by one.
 _LISTED = 20

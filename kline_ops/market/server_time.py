@@ -41,6 +41,8 @@ class ServerTime:
         #: Since when (monotonic) all that comes is later than what is known, or may be late by itself;
         #: None while that is not so.
         self.late_since: float | None = None
+        #: When something was observed last (monotonic).
+        self._observed_at = monotonic
         #: What was known before a long silence.
         self._before: float | None = None
         #: What was known at the last look at the clocks, and what was carried across a suspend.
@@ -92,6 +94,7 @@ class ServerTime:
         if not self._is_near(bound) and not self._has_witness(bound, monotonic, wall_ms):
             return
         self._candidate = None
+        self._observed_at = monotonic
         known = self._known()
         best = self._before if known is None else known
         fresh = took * 1000.0 <= _FRESH_MS and (best is None or bound >= best - _FRESH_MS)
@@ -101,6 +104,10 @@ class ServerTime:
             self.late_since = monotonic
         if self._current is None or bound > self._current:
             self._current = bound
+
+    def is_old(self, monotonic: float) -> bool:
+        """Has nothing been observed for so long that it would have been forgotten by now?"""
+        return monotonic - self._observed_at > 2 * WINDOW_SECONDS
 
     def now_ms(self, monotonic: float) -> int:
         """The exchange's time in milliseconds at ``monotonic``."""

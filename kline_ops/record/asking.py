@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from kline_ops.errors import VenueError
 from kline_ops.market.candle import Candle
+from kline_ops.market.span import Span
 from kline_ops.market.stream import Stream
 from kline_ops.record.backfill import Backfill, BudgetSpentError, RefusalError
-from kline_ops.record.span import Span
 
 T = TypeVar("T")
 

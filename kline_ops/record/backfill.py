@@ -16,8 +16,8 @@ from kline_ops.causes import root_cause
 from kline_ops.errors import VenueError
 from kline_ops.market import rest
 from kline_ops.market.candle import Candle
+from kline_ops.market.span import Span
 from kline_ops.market.stream import Stream
-from kline_ops.record.span import Span
 from kline_ops.worker import Worker
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ from decimal import Decimal
 from kline_ops.errors import InputError
 from kline_ops.market.candle import HEADERS, Candle, Columns
 from kline_ops.market.interval import Interval
+from kline_ops.market.span import Span
 from kline_ops.market.stream import Stream
 from kline_ops.record.asking import Asker
 from kline_ops.record.owed import Window, closed_end, owed
 from kline_ops.record.page import answered
 from kline_ops.record.rows import RowReader
-from kline_ops.record.span import Span
 
 #: REST may lag behind what closed within this time: then it is asked once more, after a moment.
 _FRESH_MS = 60_000

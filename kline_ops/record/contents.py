@@ -9,8 +9,8 @@ from pathlib import Path
 
 from kline_ops.errors import JournalError
 from kline_ops.market.candle import HEADERS, Columns, row_open_ms
+from kline_ops.market.span import Span
 from kline_ops.record.disk import Disk
-from kline_ops.record.span import Span
 
 #: Of a file with basic columns; see :func:`header_line`.
 HEADER_LINE = HEADERS["basic"].encode() + b"\n"

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 
 from kline_ops.errors import InputError
 from kline_ops.market.candle import Candle
+from kline_ops.market.span import Span
 from kline_ops.market.stream import Stream
 from kline_ops.record.asking import Asker
 from kline_ops.record.journal import Journal
 from kline_ops.record.owed import Window, closed_end, missing, owed
 from kline_ops.record.page import answered, lacking, with_follower
-from kline_ops.record.span import Span
 
 #: Candles that are gathered before a merge.
 _GATHERED = 50_000

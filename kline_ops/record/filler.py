@@ -16,11 +16,11 @@ from kline_ops.events import BackfillFailed, Banned, Bus
 from kline_ops.market import timestamp
 from kline_ops.market.candle import Candle
 from kline_ops.market.server_time import ServerTime
+from kline_ops.market.span import Span, within
 from kline_ops.market.stream import Stream
 from kline_ops.record.backfill import Backfill, BudgetSpentError, RefusalError
 from kline_ops.record.page import answered, with_follower
 from kline_ops.record.pursuit import Pursuit
-from kline_ops.record.span import Span, within
 
 #: A wait for the budget is told from this length on (s).
 _LONG_WAIT = 30.0
@@ -112,6 +112,10 @@ class Filler:
                 return  # far from this machine's clock: a second answer must agree
         if not self._wanting.has_begun():
             await self._check_symbol(backfill)
+        if self._pursuit.to_ask(self._wanting.due(), now := self._clock.monotonic()):
+            # A dead stream tells no time; what it told last decides when candles are asked for.
+            if self._server_time.is_old(now) and now >= self._time_asked_at + _TIME_EVERY:
+                await self._refresh_time(backfill)
         while parts := self._pursuit.to_ask(self._wanting.due(), self._clock.monotonic()):
             await self._ask(backfill, parts[0])
         self.error = None
@@ -128,7 +132,7 @@ class Filler:
         self._server_time.observe(told, now, self._clock.wall_ms(), took=now - asked)
 
     async def _refresh_time(self, backfill: Backfill) -> None:
-        """Where all frames are late, REST still says what time it is."""
+        """Where frames are late, or there are none, REST still says what time it is."""
         try:
             await self._ask_time(backfill)
         except RefusalError:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kline_ops.market.interval import Interval
+from kline_ops.market.span import Span, within
 from kline_ops.record.contents import Contents
-from kline_ops.record.span import Span, within
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from kline_ops.market.candle import Candle
 from kline_ops.market.interval import Interval
-from kline_ops.record.span import Span
+from kline_ops.market.span import Span
 
 #: So long after its close (ms) a candle is final though the answer holds none that follows it.
 _FINAL_MS = 90_000

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from kline_ops.market.interval import DAY_MS
-from kline_ops.record.span import Span, within, without
+from kline_ops.market.span import Span, within, without
 
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 300.0

@@ -18,6 +18,7 @@ from kline_ops.market import timestamp
 from kline_ops.market.candle import Candle
 from kline_ops.market.messages import FrameRejected, Kline
 from kline_ops.market.server_time import ServerTime
+from kline_ops.market.span import Span, within, without
 from kline_ops.market.stream import Stream
 from kline_ops.record.backfill import Backfill, RefusalError
 from kline_ops.record.contents import Contents
@@ -25,7 +26,6 @@ from kline_ops.record.filler import Filler
 from kline_ops.record.journal import Journal
 from kline_ops.record.outbox import Outbox, Waiting
 from kline_ops.record.sequence import Sequence, Verdict
-from kline_ops.record.span import Span, within, without
 from kline_ops.record.witness import Witness
 
 STREAM = "stream"

@@ -16,11 +16,11 @@ from kline_ops.errors import InputError
 from kline_ops.market import timestamp
 from kline_ops.market.candle import Candle, Columns, from_row, row_open_ms
 from kline_ops.market.interval import Interval
+from kline_ops.market.span import Span
 from kline_ops.record.contents import Contents, check_header, good_end, header_line
 from kline_ops.record.disk import Disk
 from kline_ops.record.redo import redo_path
 from kline_ops.record.scan import read_contents
-from kline_ops.record.span import Span
 
 T = TypeVar("T")
 

@@ -15,9 +15,9 @@ from typing import NamedTuple
 from kline_ops.market import timestamp
 from kline_ops.market.candle import Columns, row_open_ms
 from kline_ops.market.interval import DAY_MS, LATEST_MS, SECOND_MS, Interval
+from kline_ops.market.span import Span
 from kline_ops.record.contents import Contents, header_line, split_lines, whole_lines
 from kline_ops.record.disk import Disk
-from kline_ops.record.span import Span
 
 #: Below this many lines, a block is read line by line.
 _FEW = 64

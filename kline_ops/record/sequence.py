@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from kline_ops.market.candle import Candle
 from kline_ops.market.interval import Interval
-from kline_ops.record.span import Span, joined, within, without
+from kline_ops.market.span import Span, joined, within, without
 
 #: How many candles are remembered to compare doubles with. Two live connections differ by seconds,
 #: a REST page may repeat more.

@@ -237,3 +237,12 @@ def test_an_answer_that_was_long_under_way_may_be_late_and_is_asked_for_again() 
     time.observe(80_000, 80.0, 80_000, took=0.1)
     assert time.late_since is None
     assert time.now_ms(80.0) == 80_000
+
+
+def test_what_was_told_long_ago_is_old() -> None:
+    time = ServerTime(0, 0.0)
+    time.observe(10_000, 10.0)
+    assert not time.is_old(250.0)
+    assert time.is_old(250.1)
+    time.observe(300_000, 300.0)
+    assert not time.is_old(301.0)

@@ -15,9 +15,9 @@ import pytest
 from kline_ops.budget import Budget, budget_path
 from kline_ops.errors import VenueError
 from kline_ops.market.interval import parse
+from kline_ops.market.span import Span
 from kline_ops.market.stream import Stream
 from kline_ops.record.backfill import Backfill, BudgetSpentError, RefusalError
-from kline_ops.record.span import Span
 from tests.support.told_clock import ToldClock
 
 STREAM = Stream("BTCUSDT", parse("1h"))

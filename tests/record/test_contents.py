@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kline_ops.errors import JournalError
 from kline_ops.market.candle import Candle, Columns
 from kline_ops.market.interval import Interval, parse
+from kline_ops.market.span import Span
 from kline_ops.market.timestamp import to_ms
 from kline_ops.record.contents import (
     HEADER_LINE,
@@ -20,7 +21,6 @@ from kline_ops.record.contents import (
 )
 from kline_ops.record.disk import Disk
 from kline_ops.record.scan import read_contents
-from kline_ops.record.span import Span
 
 START = to_ms("2023-11-01T00:00:00Z")
 

@@ -18,6 +18,7 @@ from kline_ops.exchange.server import ExchangeServer
 from kline_ops.exchange.session import ExchangeOptions
 from kline_ops.market.candle import Candle
 from kline_ops.market.interval import MINUTE_MS, parse
+from kline_ops.market.span import Span
 from kline_ops.market.stream import Stream
 from kline_ops.record.asking import Asker
 from kline_ops.record.backfill import Backfill
@@ -27,7 +28,6 @@ from kline_ops.record.fill_file import FileFiller
 from kline_ops.record.journal import Journal
 from kline_ops.record.owed import Window
 from kline_ops.record.rows import RowReader
-from kline_ops.record.span import Span
 from tests.support.virtual_time import VirtualClock, run_virtual
 
 STREAM = Stream("BTCUSDT", parse("1m"))

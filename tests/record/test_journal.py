@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kline_ops.errors import JournalError
+from kline_ops.market.span import Span
 from kline_ops.record.contents import HEADER_LINE
 from kline_ops.record.journal import Journal
-from kline_ops.record.span import Span
 from tests.support.disks import FailingDisk, ShortDisk
 from tests.support.journals import (
     AFTER,

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kline_ops.market.candle import Candle
+from kline_ops.market.span import Span
 from kline_ops.record.contents import HEADER_LINE
 from kline_ops.record.disk import Disk
 from kline_ops.record.journal import Journal
-from kline_ops.record.span import Span
 from tests.support.disks import Crash, CrashingDisk, FailingDisk, PowerDisk, ShortDisk
 from tests.support.journals import HOUR, INTERVAL, START, candle, fails, file_of, journal
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from kline_ops.market.interval import parse
+from kline_ops.market.span import Span
 from kline_ops.record.contents import Contents
 from kline_ops.record.owed import Window, closed_end, missing, owed
-from kline_ops.record.span import Span
 
 HOUR = 3_600_000
 GRID = parse("1h")

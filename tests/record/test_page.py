@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from kline_ops.market.candle import Candle
 from kline_ops.market.interval import parse
+from kline_ops.market.span import Span
 from kline_ops.record.page import answered, with_follower
-from kline_ops.record.span import Span
 
 HOUR = 3_600_000
 GRID = parse("1h")

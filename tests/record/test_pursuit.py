@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kline_ops.market.interval import parse
+from kline_ops.market.span import Span, within
 from kline_ops.record.pursuit import Pursuit
 from kline_ops.record.sequence import Sequence
-from kline_ops.record.span import Span, within
 
 MIN = 60_000
 DAY = 1440 * MIN

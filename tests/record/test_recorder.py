@@ -16,13 +16,13 @@ from kline_ops.market.candle import Candle
 from kline_ops.market.interval import parse
 from kline_ops.market.messages import FrameRejected, Kline
 from kline_ops.market.server_time import ServerTime
+from kline_ops.market.span import Span
 from kline_ops.market.stream import Stream
 from kline_ops.market.timestamp import to_text
 from kline_ops.record.backfill import BudgetSpentError, RefusalError
 from kline_ops.record.contents import HEADER_LINE
 from kline_ops.record.journal import Journal
 from kline_ops.record.recorder import Recorder, RecordOptions
-from kline_ops.record.span import Span
 from tests.support.disks import FailingDisk
 from tests.support.virtual_time import VirtualClock, run_virtual
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from kline_ops.errors import InputError
 from kline_ops.market.candle import Candle
 from kline_ops.market.interval import parse
+from kline_ops.market.span import Span
 from kline_ops.record.contents import HEADER_LINE
 from kline_ops.record.journal import Journal
 from kline_ops.record.redo import redo_path
 from kline_ops.record.rows import RowReader
-from kline_ops.record.span import Span
 
 MINUTE = 60_000
 GRID = parse("1m")

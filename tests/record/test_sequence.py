@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from kline_ops.market.candle import Candle
 from kline_ops.market.interval import Interval, parse
+from kline_ops.market.span import Span
 from kline_ops.market.timestamp import to_ms
 from kline_ops.record.sequence import Sequence, Verdict
-from kline_ops.record.span import Span
 
 HOUR = 3_600_000
 START = to_ms("2023-11-01T00:00:00Z")

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from kline_ops.market.candle import Candle
 from kline_ops.market.interval import Interval
-from kline_ops.record.span import Span
+from kline_ops.market.span import Span
 from tests.simulation.schedule import Kind, Trouble
 from tests.simulation.world import Step, World
 

@@ -11,6 +11,7 @@ from kline_ops.market import rest
 from kline_ops.market.candle import Candle
 from kline_ops.market.messages import FrameRejected, Kline
 from kline_ops.market.server_time import ServerTime
+from kline_ops.market.span import Span, within
 from kline_ops.market.stream import Stream
 from kline_ops.record.backfill import BudgetSpentError, RefusalError
 from kline_ops.record.filler import _LONGEST_SLEEP, _TIME_EVERY
@@ -19,7 +20,6 @@ from kline_ops.record.page import answered, with_follower
 from kline_ops.record.pursuit import Pursuit
 from kline_ops.record.recorder import REST, STREAM
 from kline_ops.record.sequence import Sequence, Verdict
-from kline_ops.record.span import Span, within
 from kline_ops.record.witness import Witness
 from kline_ops.resilience.allowance import Allowance
 from tests.simulation.file import DiskFailedError, File
@@ -226,18 +226,24 @@ class SimRecorder:
             last = self.interval.shift(self.interval.floor(self._now_ms()), -1)
             yield self._candles(Span(last, self.interval.after(last)))
             self._symbol_checked = True
+        if self._pursuit.to_ask(self._due(), now := self._world.now):
+            if self._server_time.is_old(now) and now >= self._time_asked_at + _TIME_EVERY:
+                yield from self._refresh_time()
         while parts := self._pursuit.to_ask(self._due(), self._world.now):
             yield from self._ask(parts[0])
         late_since = self._server_time.late_since
         if late_since is None:
             return
         if self._world.now >= max(late_since, self._time_asked_at) + _TIME_EVERY:
-            try:
-                yield from self._ask_time()
-            except RefusalError:
-                raise
-            except VenueError:
-                pass
+            yield from self._refresh_time()
+
+    def _refresh_time(self) -> Script:
+        try:
+            yield from self._ask_time()
+        except RefusalError:
+            raise
+        except VenueError:
+            pass
 
     def _ask_time(self) -> Script:
         self._time_asked_at = asked = self._world.now

@@ -86,7 +86,8 @@ def run_sockets(seed: int, seconds: float = DAY, pace: Pace | None = None) -> So
     """Everything in it follows from its arguments, but for what the machine's threads make of it."""
     pace = pace or Pace()
     run = SocketRun(seed, draw_faults(seed, seconds, pace))
-    with tempfile.TemporaryDirectory() as folder:
+    # A session that crashed may still be writing its state while the folder is removed.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         run_virtual(lambda clock: _Day(run, pace, Path(folder), clock, seconds).play(), _BEGIN_MS)
     return run
 

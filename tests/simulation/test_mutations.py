@@ -11,10 +11,10 @@ from kline_ops import events
 from kline_ops.feed.happenings import Action, Close, Happening, Replace
 from kline_ops.feed.plan import Plan
 from kline_ops.market.candle import Candle
+from kline_ops.market.span import Span
 from kline_ops.record import page as page_rules
 from kline_ops.record.pursuit import Pursuit
 from kline_ops.record.sequence import Answer, Sequence
-from kline_ops.record.span import Span
 from kline_ops.resilience import Backoff
 from kline_ops.resilience.allowance import Allowance
 from tests.simulation import keeping

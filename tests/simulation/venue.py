@@ -14,8 +14,8 @@ from kline_ops.feed.connection import Ending
 from kline_ops.market.candle import Candle
 from kline_ops.market.interval import Interval
 from kline_ops.market.messages import Kline
+from kline_ops.market.span import Span
 from kline_ops.record.backfill import RefusalError
-from kline_ops.record.span import Span
 from tests.simulation.schedule import Kind, Trouble
 from tests.simulation.world import World
 

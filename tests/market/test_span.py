@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kline_ops.record.span import Span, within, without
+from kline_ops.market.span import Span, within, without
 
 SPAN = st.tuples(st.integers(0, 30), st.integers(1, 10)).map(lambda t: Span(t[0], t[0] + t[1]))
 SPANS = st.lists(SPAN, max_size=5)
