@@ -12,8 +12,10 @@ from kline_ops.market import timestamp
 from kline_ops.market.server_time import ServerTime
 from kline_ops.resilience import TimeTrigger
 
-#: The time is looked at this often (s) at the latest: a stepped clock, a suspend.
-_LONGEST_SLEEP = 1.0
+#: The time is looked at this often (s) at the latest: the exchange's time may leap, after a suspend too.
+_LONGEST_SLEEP = 10.0
+#: Seconds between two looks whether the exchange has told its time at all.
+_UNTIL_HEARD = 0.1
 
 
 class Rotation:
@@ -46,7 +48,7 @@ class Rotation:
         while True:
             if not self._server_time.heard:
                 # This machine's clock may be wrong; a boundary of its future would be remembered.
-                await asyncio.sleep(_LONGEST_SLEEP / 10)
+                await asyncio.sleep(_UNTIL_HEARD)
                 continue
             now = self._clock.monotonic()
             now_ms = self._server_time.now_ms(now)
