@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long lint types unit simulate picture
-.PHONY: bench-status bench-restart bench-faults bench-soak lock clean
+.PHONY: bench-status bench-restart bench-faults bench-soak bench-gaps lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -34,6 +34,8 @@ unit: $(VENV)/installed-dev
 
 test-long: $(VENV)/installed-dev  ## what takes longer than a developer waits
 	@sh scripts/need.sh tmux tmux
+	@sh scripts/need.sh chromium chromium
+	@PATH="$$PATH:/usr/sbin" sh scripts/need.sh cron cron
 	$(BIN)/pytest -m long -o faulthandler_timeout=600
 
 simulate: $(VENV)/installed-dev  ## months of trouble against the rules: SEEDS=1000, or SEED=12345 alone
@@ -54,6 +56,10 @@ bench-faults: $(VENV)/installed-dev  ## what each fault of an exchange costs, be
 
 bench-soak: $(VENV)/installed-dev  ## does memory grow: 10,000 replacements, an hour of 200 streams (10 minutes)
 	$(BIN)/python -m tests.benchmarks.soak
+
+bench-gaps: $(VENV)/installed-dev  ## analyze-gaps beside wc, polars, pandas and csv (3 minutes)
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m tests.benchmarks.gaps
 
 lock: $(VENV)/installed-dev  ## write down the versions that are installed now
 	$(BIN)/pip freeze --exclude-editable > constraints.txt

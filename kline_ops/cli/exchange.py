@@ -26,6 +26,13 @@ def exchange(  # noqa: PLR0913 - a command's options
         Path | None,
         typer.Option(help="Let prices follow this recording (.csv or .csv.gz)."),
     ] = None,
+    history: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Let candles of the past be those of this file, holes included; several of them."
+            " Its name tells symbol and interval."
+        ),
+    ] = None,
     faults: Annotated[
         Path | None,
         typer.Option(help="A script of faults for the first port: AFTER_SECONDS KIND key=value…"),
@@ -55,12 +62,14 @@ def exchange(  # noqa: PLR0913 - a command's options
     from kline_ops.clock import SystemClock
     from kline_ops.exchange.altered import AlteredMarket
     from kline_ops.exchange.foreground import serve_until_signalled
+    from kline_ops.exchange.history import HistoryMarket
     from kline_ops.exchange.market import Market
     from kline_ops.exchange.replay import ReplayMarket
     from kline_ops.exchange.server import ExchangeServer
     from kline_ops.exchange.tls import make_authority
 
-    market = AlteredMarket(Market(seed) if replay is None else ReplayMarket(replay))
+    invented = Market(seed) if replay is None else ReplayMarket(replay)
+    market = AlteredMarket(HistoryMarket(invented, history) if history else invented)
     plan = _plan(faults, chaos, every)
     context = None
     clock = SystemClock()

@@ -87,9 +87,8 @@ def _session_of(path: Path) -> str | None:
 
 def _of_file(path: Path, options: Options) -> Target:
     from kline_ops.config.settings import rest_address
-    from kline_ops.gaps.told import symbol_of
     from kline_ops.market import interval as intervals
-    from kline_ops.market.stream import Stream
+    from kline_ops.market.stream import Stream, symbol_of
     from kline_ops.record.contents import columns_of
 
     if options.config is not None:

@@ -7,18 +7,21 @@ quarter of its time, then also the low, then also the high, then the close. Inte
 up to one another here, and every listed symbol shows the same rows.
 
 Files: ``timestamp,open,high,low,close,volume`` with a header, or rows of Binance's public dump
-(open time in milliseconds or microseconds, no header), each of them plain or ``.gz``. The times
-say nothing but the order: rows are taken as they stand.
+(open time in milliseconds or microseconds, no header), each of them plain, ``.gz`` or ``.zip``. The
+times say nothing but the order: rows are taken as they stand.
 """
 
 from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterable, Mapping
+import io
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from kline_ops.errors import InputError
 from kline_ops.exchange import symbols as listing
@@ -37,7 +40,9 @@ _FULL_COLUMNS = HEADERS["full"].count(",") + 1
 _IDS_PER_CANDLE = 1_000_000
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
+    """What a recording has of a candle, but its time; as text."""
+
     open: str
     high: str
     low: str
@@ -62,7 +67,7 @@ class ReplayMarket:
 
     def __init__(self, path: Path, extra: Iterable[Symbol] = ()) -> None:
         self._symbols = {**listing.LISTED, **{symbol.name: symbol for symbol in extra}}
-        self._rows = _read(path)
+        self._rows = [row for _, row in read_rows(path)]
 
     @property
     def symbols(self) -> Mapping[str, Symbol]:
@@ -102,7 +107,7 @@ class ReplayMarket:
         )
 
 
-def _forming(row: _Row, quarter: int) -> _Row:
+def _forming(row: Row, quarter: int) -> Row:
     """The row as it stood after so many whole quarters (0 to 3) of its time."""
     seen = (row.open, row.low, row.high, row.close)[: quarter + 1]
     high = row.high if quarter >= 2 else row.open
@@ -120,27 +125,42 @@ def _plain(number: Decimal) -> str:
     return f"{number:.{listing.DECIMALS}f}"
 
 
-def _read(path: Path) -> list[_Row]:
-    opener = gzip.open if path.suffix == ".gz" else open
+def read_rows(path: Path) -> list[tuple[str, Row]]:
+    """The rows of a recording in their order, each with the text of its time.
+
+    Raises:
+        InputError: the file can not be read, is empty, or a row is no candle.
+    """
     try:
-        with opener(path, "rt", encoding="ascii", newline="") as file:
+        with _open(path) as file:
             rows = [
-                _row(fields, f"{path}, line {number}")
+                (fields[0], _row(fields, f"{path}, line {number}"))
                 for number, fields in enumerate(csv.reader(file), start=1)
                 if fields and not (number == 1 and _is_header(fields))
             ]
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: can not be read: {error}") from None
     if not rows:
         raise InputError(f"{path}: no candle in it")
     return rows
 
 
+@contextmanager
+def _open(path: Path) -> Iterator[TextIO]:
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive, archive.open(archive.namelist()[0]) as member:
+            yield io.TextIOWrapper(member, "ascii", newline="")
+    else:
+        opener = gzip.open if path.suffix == ".gz" else open
+        with opener(path, "rt", encoding="ascii", newline="") as file:
+            yield file
+
+
 def _is_header(fields: list[str]) -> bool:
     return not fields[0][:1].isdigit()
 
 
-def _row(fields: list[str], where: str) -> _Row:
+def _row(fields: list[str], where: str) -> Row:
     if len(fields) not in {HEADER.count(",") + 1, _FULL_COLUMNS, _DUMP_COLUMNS}:
         raise InputError(f"{where}: {len(fields)} columns", hint=f"columns {HEADER}")
     opened, high, low, closed, volume = fields[1:6]
@@ -151,7 +171,7 @@ def _row(fields: list[str], where: str) -> _Row:
         quote, trades, taker, taker_quote = _rest(fields)
     except (ValueError, InvalidOperation) as error:
         raise InputError(f"{where}: a number that is none: {error}") from None
-    return _Row(opened, high, low, closed, volume, quote, trades, taker, taker_quote)
+    return Row(opened, high, low, closed, volume, quote, trades, taker, taker_quote)
 
 
 def _rest(fields: list[str]) -> tuple[str, int, str, str]:

@@ -1,6 +1,6 @@
-"""What is missing in a candle file. Files only: no network, nothing on disk is changed."""
+"""What is missing in candle files, whose it is and why. Nothing that was recorded is changed."""
 
 from kline_ops.gaps.find import analyze_gaps, report
-from kline_ops.gaps.model import FileReport, Gap
+from kline_ops.gaps.model import FileReport, Finding, Gap
 
-__all__ = ["FileReport", "Gap", "analyze_gaps", "report"]
+__all__ = ["FileReport", "Finding", "Gap", "analyze_gaps", "report"]

@@ -41,6 +41,30 @@ class SlotSet:
                     self._pages[key] = _FULL
             start += end - at
 
+    def common(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """The runs ``[first, end)`` within ``[start, stop)`` that are in; neighbours may touch."""
+        while start < stop:
+            key, at = divmod(start, _PAGE)
+            end = min(_PAGE, at + stop - start)
+            page = self._pages.get(key)
+            if page is not None:
+                base = key * _PAGE
+                first = page.find(_SEEN, at, end)
+                while first >= 0:
+                    last = page.find(0, first, end)
+                    last = end if last < 0 else last
+                    yield base + first, base + last
+                    first = page.find(_SEEN, last, end)
+            start += end - at
+
+    def __contains__(self, slot: int) -> bool:
+        key, at = divmod(slot, _PAGE)
+        page = self._pages.get(key)
+        return page is not None and page[at] == _SEEN
+
+    def __bool__(self) -> bool:
+        return bool(self._pages)
+
     def runs(self) -> Iterator[tuple[int, int]]:
         """``[start, stop)`` of what is in, ascending; neighbouring runs may touch."""
         for key in sorted(self._pages):

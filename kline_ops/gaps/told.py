@@ -1,12 +1,7 @@
-"""What a candle file tells of itself: the symbol by its name, the interval by its rows.
-
-Names are such as ``candles_BTCUSDT_1h.csv`` and ``BTCUSDT-1h-2018.csv.gz``; the interval in a name
-is read by :func:`kline_ops.market.interval.from_file_name`.
-"""
+"""What the rows of a candle file tell of themselves: their interval."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -16,18 +11,6 @@ from kline_ops.market import interval as intervals
 from kline_ops.market.interval import DAY_MS, SECOND_MS, Interval
 
 _MONTH_STEPS = range(28 * DAY_MS, 31 * DAY_MS + 1, DAY_MS)
-_SYMBOL = re.compile(
-    r"(?:^|[_\-. ])([^\W_]+)[_\-. ][0-9]{1,2}(?:mo|[smhdwM])(?:\+0800)?(?=$|[_\-. ])"
-)
-
-
-def symbol_of(name: str) -> str | None:
-    """The symbol that stands before the interval in a file's name, or None."""
-    found = None
-    for match in _SYMBOL.finditer(name):
-        if match[1] == match[1].upper() and not match[1].isdigit():
-            found = match[1]
-    return found
 
 
 def interval_of_rows(path: str, pieces: Iterable[Sequence[int]]) -> Interval:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from kline_ops.market.interval import Interval
+
+#: ``candles_BTCUSDT_1h.csv``, ``BTCUSDT-1h-2018.csv.gz``: the symbol stands before the interval.
+_SYMBOL = re.compile(
+    r"(?:^|[_\-. ])([^\W_]+)[_\-. ][0-9]{1,2}(?:mo|[smhdwM])(?:\+0800)?(?=$|[_\-. ])"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +29,12 @@ class Stream:
     def file_name(self) -> str:
         """``candles_BTCUSDT_1h.csv``."""
         return f"candles_{self.symbol}_{self.interval.file_token}.csv"
+
+
+def symbol_of(name: str) -> str | None:
+    """The symbol that stands before the interval in a file's name, or None."""
+    found = None
+    for match in _SYMBOL.finditer(name):
+        if match[1] == match[1].upper() and not match[1].isdigit():
+            found = match[1]
+    return found

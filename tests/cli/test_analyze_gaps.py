@@ -53,6 +53,7 @@ def test_complete(tmp_path: Path) -> None:
         0,
         f"{path}\n"
         "  BTCUSDT 1h   2026-01-27T01:00:00Z … 2026-01-27T03:00:00Z\n"
+        "  ▏███▕\n"
         "  owed 3 · on disk 3 · complete\n",
         "",
     )
@@ -69,12 +70,16 @@ def test_missing(tmp_path: Path) -> None:
     assert said.out.splitlines() == [
         f"{path}",
         "  BTCUSDT 1h   2026-01-27T00:00:00Z … 2026-01-27T16:00:00Z",
-        "  owed 17 · on disk 6 · missing 11 in 2 gaps",
-        "  2026-01-27T04:00:00Z … 2026-01-27T13:00:00Z   10 missing  (10 h)",
-        "  2026-01-27T15:00:00Z … 2026-01-27T15:00:00Z    1 missing  (1 h)",
+        "  ▏████          █ █▕",
+        "  owed 17 · on disk 6 · missing 11, 2 gaps",
+        "  first missing          last missing           candles   lasted",
+        "  ──────────────────────────────────────────────────────────────",
+        "  2026-01-27T04:00:00Z   2026-01-27T13:00:00Z        10   10 h",
+        "  2026-01-27T15:00:00Z                                1   1 h",
         "  1 doubled  (line 5)",
         "  1 out of order  (line 6)",
-        "  1 bad rows  (line 9)",
+        "  1 unreadable  (line 9)",
+        "  the rows of one open time agree",
     ]
     assert run(path, "--quiet").out == said.out
 
@@ -83,43 +88,60 @@ def test_json(tmp_path: Path) -> None:
     path = write(tmp_path, 1, 2, 5)
     said = run(path, "--json", "--until", "2026-01-27T08:00Z")
     assert said.code == 1
-    assert json.loads(said.out) == {
-        "files": [
-            {
-                "path": str(path),
-                "symbol": "BTCUSDT",
-                "interval": "1h",
-                "first": "2026-01-27T01:00:00Z",
-                "last": "2026-01-27T07:00:00Z",
-                "owed": 7,
-                "on_disk": 3,
-                "missing": 4,
-                "duplicates": 0,
-                "out_of_order": 0,
-                "off_grid": 0,
-                "bad_rows": 0,
-                "gaps": [
-                    {
-                        "before": "2026-01-27T02:00:00Z",
-                        "after": "2026-01-27T05:00:00Z",
-                        "gap_seconds": 10800,
-                        "missing_candles": 2,
-                        "first_missing": "2026-01-27T03:00:00Z",
-                        "last_missing": "2026-01-27T04:00:00Z",
-                    },
-                    {
-                        "before": "2026-01-27T05:00:00Z",
-                        "after": None,
-                        "gap_seconds": 10800,
-                        "missing_candles": 2,
-                        "first_missing": "2026-01-27T06:00:00Z",
-                        "last_missing": "2026-01-27T07:00:00Z",
-                    },
-                ],
-            }
-        ],
-        "missing": 4,
+    told = json.loads(said.out)
+    assert (told["missing"], told["unknown"], told["ours"]) == (4, 4, 0)
+    (file,) = told["files"]
+    first, second = file.pop("gaps")
+    nothing = {"kind": "unknown", "text": "", "dark_seconds": None, "recovered": 0}
+    assert first == {
+        "before": "2026-01-27T02:00:00Z",
+        "after": "2026-01-27T05:00:00Z",
+        "gap_seconds": 10800,
+        "missing_candles": 2,
+        "first_missing": "2026-01-27T03:00:00Z",
+        "last_missing": "2026-01-27T04:00:00Z",
+        "whose": {"ours": 0, "exchange": 0, "exchange_provisional": 0, "unknown": 2},
+        "cause": nothing,
+        "note": "",
     }
+    assert (second["after"], second["last_missing"]) == (None, "2026-01-27T07:00:00Z")
+    assert file == {
+        "session": None,
+        "path": str(path),
+        "paths": [str(path)],
+        "symbol": "BTCUSDT",
+        "interval": "1h",
+        "first": "2026-01-27T01:00:00Z",
+        "last": "2026-01-27T07:00:00Z",
+        "owed": 7,
+        "on_disk": 3,
+        "missing": 4,
+        **dict.fromkeys(("duplicates", "conflicts", "overlapping", "out_of_order", "off_grid"), 0),
+        **dict.fromkeys(("bad_rows", "impossible", "zero_volume"), 0),
+        "from_stream": None,
+        "from_rest": None,
+        "ours": 0,
+        "exchange": 0,
+        "exchange_provisional": 0,
+        "unknown": 4,
+        "quiet": [],
+        "lines": {},
+        "cut_short": {},
+        "remarks": [],
+    }
+
+
+def test_csv_and_markdown(tmp_path: Path) -> None:
+    path = write(tmp_path, 1, 2, 5)
+    header, row = run(path, "--csv").out.splitlines()
+    assert row == (
+        f"BTCUSDT,1h,2026-01-27T03:00:00Z,2026-01-27T04:00:00Z,2,10800,0,0,0,2,unknown,,,0,{path}"
+    )
+    assert header.count(",") == row.count(",")
+    said = run(path, "--markdown").out
+    assert "| 2026-01-27T03:00:00Z | 2026-01-27T04:00:00Z | 2 | 2 h | unknown |  |" in said
+    with pytest.raises(InputError, match="--json and --csv at once"):
+        run(path, "--csv", "--json")
 
 
 def test_from_and_until(tmp_path: Path) -> None:
@@ -151,13 +173,34 @@ def test_several_files(tmp_path: Path) -> None:
     holed = write(tmp_path, 1, 3)
     said = run(whole, holed)
     assert said.code == 1
-    assert said.out.splitlines()[-1] == "2 files: owed 5 · on disk 4 · missing 1 in 1 gap"
+    assert said.out.splitlines()[-1] == "2 series: owed 5 · on disk 4 · missing 1, 1 gap"
     assert [file["missing"] for file in json.loads(run(whole, holed, "--json").out)["files"]] == [
         0,
         1,
     ]
     quiet = run(whole, holed, "--quiet")
     assert (quiet.code, quiet.out.splitlines()[0]) == (1, str(holed))
+
+
+def test_files_of_one_symbol_are_one_series(tmp_path: Path) -> None:
+    late = write(tmp_path, 5, 6, 7, name="BTCUSDT-1h-late.csv")
+    early = write(tmp_path, 1, 2, 3, name="BTCUSDT-1h-early.csv")
+    (file,) = json.loads(run(late, early, "--json").out)["files"]
+    assert (file["owed"], file["missing"], file["paths"]) == (7, 1, [str(late), str(early)])
+    assert len(json.loads(run(late, early, "--each", "--json").out)["files"]) == 2
+    assert run(late, early, "--each").code == 0
+    over = write(tmp_path, 3, 4, 5, name="BTCUSDT-1h-over.csv")
+    (file,) = json.loads(run(late, early, over, "--json").out)["files"]
+    assert (file["missing"], file["overlapping"], file["conflicts"]) == (0, 2, 0)
+
+
+def test_a_pipe(tmp_path: Path) -> None:
+    text = write(tmp_path, 1, 2, 4).read_bytes()
+    command = [sys.executable, "-m", "kline_ops", "analyze-gaps", "-", "--json"]
+    for data in (text, gzip.compress(text)):
+        done = subprocess.run(command, cwd=REPOSITORY, input=data, capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (1, b"")
+        assert json.loads(done.stdout)["files"][0]["missing"] == 1
 
 
 def test_unreadable_one_is_raised(tmp_path: Path) -> None:
@@ -188,6 +231,8 @@ def known(monkeypatch: pytest.MonkeyPatch, csv: Path) -> None:
         csv: str
         symbol: str = "ETHUSDT"
         interval: str = "1h"
+        name: str = "eth"
+        events_file: str = "/nowhere/events.jsonl"
 
     def find_session(name: str) -> Session:
         if name != "eth":
@@ -234,7 +279,7 @@ def test_any_stdout_encoding(tmp_path: Path, encoding: str) -> None:
     out = done.stdout.decode(encoding)
     assert done.returncode == 2
     assert (" · " in out) == (" … " in out) == (encoding == "utf-8")
-    assert (" | on disk 2 | missing 2 in 1 gap" in out) == (encoding != "utf-8")
+    assert (" | on disk 2 | missing 2, 1 gap" in out) == (encoding != "utf-8")
     assert b"Traceback" not in done.stderr
 
 
@@ -258,6 +303,6 @@ def test_outage_of_2018() -> None:
     said = run(DATA / "klines-1h" / "BTCUSDT-1h-2018.csv.gz")
     assert said.code == 1
     lines = said.out.splitlines()
-    assert lines[2] == "  owed 8,760 · on disk 8,656 · missing 104 in 7 gaps"
-    assert "  2018-02-08T01:00:00Z … 2018-02-11T03:00:00Z   75 missing  (3 d 3 h)" in lines
+    assert lines[3] == "  owed 8,760 · on disk 8,656 · missing 104, 7 gaps"
+    assert "  2018-02-08T01:00:00Z   2018-02-11T03:00:00Z        75   3 d 3 h" in lines
     assert lines[-1].startswith("  43 off the grid  (lines ")

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kline_ops.gaps import report
-from kline_ops.gaps.rows import time_ms
 from kline_ops.gaps.slots import SlotSet, holes
+from kline_ops.gaps.times import time_ms
 from kline_ops.market import interval as intervals
 from kline_ops.market.timestamp import to_ms, to_text
 

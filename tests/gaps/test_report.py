@@ -315,10 +315,12 @@ def unreadable() -> dict[str, tuple[str, bytes | None, str]]:
         "no time": ("x_1h.csv", b"open,high,low,close\n1,2,3,4\n", "no time column"),
         "text": ("x_1h.csv", b"Dear reader,\nhello\n", "not a candle file"),
         "binary": ("x_1h.csv", bytes(range(256)) * 40, "not a candle file"),
-        "cut gzip": ("x_1h.csv.gz", member[: len(member) // 2], "corrupt or cut short"),
-        "no gzip": ("x_1h.csv.gz", rows(1, 2).encode(), "x_1h.csv.gz: "),
-        "garbled gzip": ("x_1h.csv.gz", member[:60] + b"\xff" * 40 + member[100:], "x_1h.csv.gz: "),
-        "no zip": ("x_1h.zip", b"nothing of the kind", "corrupt or cut short"),
+        "cut gzip": ("x_1h.csv.gz", member[:30], "corrupt or cut short"),
+        "garbled gzip": ("x_1h.csv.gz", member[:15] + b"\xff" * 40 + member[55:], "corrupt or cut"),
+        "no zip": ("x_1h.zip", b"nothing of the kind", "not a candle file"),
+        "cut zip": ("x_1h.zip", b"PK\x03\x04 and so on", "corrupt or cut short"),
+        "broken JSON": ("x_1h.json", b"[[1499040000000, ", "broken JSON"),
+        "JSON without rows": ("x_1h.json", b'{"code": -1121, "msg": "no"}', "no rows"),
         "empty zip": ("x_1h.zip", b"PK\x05\x06" + bytes(18), "no .csv file"),
     }
 
@@ -338,7 +340,16 @@ def test_unreadable(tmp_path: Path, case: str) -> None:
         analyze_gaps(tmp_path / name)
 
 
-def test_corrupt_zip_member(tmp_path: Path) -> None:
+def test_a_file_that_is_cut_short_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    whole = gzip.compress((HEADER + rows(*range(500))).encode())
+    path = write(tmp_path, whole[: len(whole) // 2], "x_1h.csv.gz")
+    found = report(path)
+    assert 0 < found.on_disk < 500
+    assert found.missing == 0
+    assert found.cut_short[str(path)].startswith("corrupt or cut short")
+
+
+def test_a_corrupt_zip_member(tmp_path: Path) -> None:
     path = tmp_path / "x_1h.zip"
     with zipfile.ZipFile(path, "w") as out:
         out.writestr("a.csv", HEADER + rows(1, 2, 3))
@@ -387,7 +398,7 @@ def test_waits_for_a_merge(tmp_path: Path) -> None:
 
 
 def test_a_merge_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kline_ops.gaps.find._WAIT_SECONDS", 0.001)
+    monkeypatch.setattr("kline_ops.gaps.files._WAIT_SECONDS", 0.001)
     path = write(tmp_path, HEADER + rows(1, 3))
     (tmp_path / (path.name + ".redo")).touch()
     with pytest.raises(InputError, match="being merged"):
