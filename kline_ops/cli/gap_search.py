@@ -141,17 +141,16 @@ def _reading(paths: list[str]) -> Iterator[Callable[[int], None] | None]:
 
 
 def _history(one: Series, asked: Asked) -> History | None:
+    found = asked.events
+    if found is None and one.session is not None:
+        found = Path(one.session.events_file)
+    elif found is None and len(one.paths) == 1 and Path(one.paths[0]).name.startswith("candles_"):
+        found = Path(one.paths[0]).with_name("events.jsonl")
+    if found is None or (asked.events is None and not found.is_file()):
+        return None
     from kline_ops.gaps.history import read_history
 
-    if asked.events is not None:
-        return read_history(asked.events)
-    if one.session is not None:
-        found = Path(one.session.events_file)
-    elif len(one.paths) == 1 and Path(one.paths[0]).name.startswith("candles_"):
-        found = Path(one.paths[0]).with_name("events.jsonl")
-    else:
-        return None
-    return read_history(found) if found.is_file() else None
+    return read_history(found)
 
 
 def _outages(path: Path | None) -> list[Outage]:

@@ -7,6 +7,7 @@ by one process from its beginning.
 
 from __future__ import annotations
 
+import marshal
 import os
 from collections.abc import Iterator
 from itertools import pairwise
@@ -59,7 +60,9 @@ def survey_parts(
     whole, decoder = _like(like), RowDecoder(source.path, values=like.values)
     _count(whole, decoder, label, source.part(*spans[0]))
     line, good = decoder.line, True
-    for found in [_end(child) for child in children]:  # all of them, whatever becomes of the first
+    for found in [
+        _end(child, like) for child in children
+    ]:  # all of them, whatever becomes of the first
         if found is None or not found[0].follows(whole):
             good = False
         elif good:
@@ -86,8 +89,6 @@ def _begin(path: str, layout: Layout, like: Survey, label: str, span: tuple[int,
         os.close(writing)
         return _Child(pid, reading)
     try:
-        import pickle  # noqa: PLC0415 - for large files only
-
         os.close(reading)
         survey, decoder = _like(like), RowDecoder(path, values=like.values)
         decoder.resume(layout, 1)
@@ -95,20 +96,18 @@ def _begin(path: str, layout: Layout, like: Survey, label: str, span: tuple[int,
             _count(survey, decoder, label, source.part(*span))
             if not source.unchanged():
                 os._exit(1)
-            pickle.dump((survey, decoder.line - 1), pipe, pickle.HIGHEST_PROTOCOL)
+            pipe.write(marshal.dumps([survey.state(), decoder.line - 1]))
         os._exit(0)
     finally:
         # Whatever happened: what belongs to the parent (its output, its locks) is not touched here.
         os._exit(1)
 
 
-def _end(child: _Child) -> tuple[Survey, int] | None:
-    import pickle  # noqa: PLC0415 - for large files only
-
+def _end(child: _Child, like: Survey) -> tuple[Survey, int] | None:
     with open(child.pipe, "rb") as pipe:  # noqa: PTH123 - a descriptor
         data = pipe.read()
     _, status = os.waitpid(child.pid, 0)
     if status:
         return None
-    survey, lines = pickle.loads(data)  # noqa: S301 - our own child's
-    return (survey, lines) if isinstance(survey, Survey) and isinstance(lines, int) else None
+    state, lines = marshal.loads(data)  # noqa: S302 - our own child's
+    return _like(like).restore(state), lines

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from operator import ge
+from operator import ge, itemgetter
 from typing import NamedTuple
 
 from kline_ops.gaps.layout import Layout
@@ -168,7 +168,34 @@ def _even_lines(lines: list[bytes]) -> range | None:
     # The last one first: it nearly always tells.
     if even is None or even[-1] != last or even[0] % SECOND_MS or even.step % SECOND_MS:
         return None
-    return even if all(map(bytes.startswith, lines, _texts(even))) else None
+    return even if _begin_with(lines, even) else None
+
+
+def _begin_with(lines: list[bytes], times: range) -> bool:
+    """Whether the lines begin with these times, which are whole seconds, and a comma."""
+    step = times.step
+    unit = DAY_MS if step >= MINUTE_MS else HOUR_MS
+    if unit % step:
+        texts = [timestamp.to_text(ms).encode() + b"," for ms in times]
+        return all(map(bytes.startswith, lines, texts))
+    # Lines in order, of which the first and the last begin with the same date, all begin with it.
+    if sorted(lines) != lines:
+        return False
+    width, endings = _endings(times.start % step, step, unit)
+    ending_of = itemgetter(slice(width, _ISO_WIDTH + 1))
+    done, at = 0, times.start
+    while done < len(lines):
+        since = at - at % unit
+        first = (at - since) // step
+        part = lines[done : done + len(endings) - first]
+        head = timestamp.to_text(since)[:width].encode()
+        if not (part[0].startswith(head) and part[-1].startswith(head)):
+            return False
+        if list(map(ending_of, part)) != endings[first : first + len(part)]:
+            return False
+        done += len(part)
+        at += step * len(part)
+    return True
 
 
 def _epochs(texts: list[bytes], digits: int) -> list[int] | None:
@@ -213,24 +240,6 @@ def _split_values(values: list[int], pieces: list[Sequence[int]]) -> None:
 def _even(start: int, second: int, count: int) -> range | None:
     step = second - start
     return range(start, start + step * count, step) if step > 0 else None
-
-
-def _texts(times: range) -> list[bytes]:
-    """How lines begin that open at these whole seconds."""
-    step = times.step
-    unit = DAY_MS if step >= MINUTE_MS else HOUR_MS
-    if unit % step or step % SECOND_MS:
-        return [timestamp.to_text(ms).encode() + b"," for ms in times]
-    width, endings = _endings(times.start % step, step, unit)
-    texts: list[bytes] = []
-    at = times.start
-    while at < times.stop:
-        since = at - at % unit
-        head = timestamp.to_text(since)[:width].encode()
-        part = endings[(at - since) // step :][: (times.stop - at) // step]
-        texts += [head + ending for ending in part]
-        at += step * len(part)
-    return texts
 
 
 @lru_cache(maxsize=4)

@@ -124,7 +124,9 @@ class Source:
 
         def read(size: int) -> bytes:
             nonlocal at
+            # To the end of a line: a block need not be put together from two pieces then.
             chunk = self._stream.read(min(size, end - at))
+            chunk += self._stream.readline(min(_LONGEST_LINE, end - at - len(chunk)))
             at += len(chunk)
             self._ends.append((at, chunk[-_NOTED:]))
             if self.on_read is not None:
@@ -244,7 +246,9 @@ def blocks(read: Callable[[int], bytes]) -> Iterator[bytes]:
         if not chunk:
             break
         cut = chunk.rfind(b"\n") + 1
-        if cut:
+        if cut == len(chunk) and not rest:
+            yield chunk
+        elif cut:
             yield rest + chunk[:cut]
             rest = chunk[cut:]
         else:

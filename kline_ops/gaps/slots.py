@@ -76,6 +76,16 @@ class SlotSet:
                     stop = _PAGE
                 yield key * _PAGE + start, key * _PAGE + stop
 
+    def joined_runs(self) -> Iterator[tuple[int, int]]:
+        """The same, but that no two of them touch."""
+        start = end = -1
+        for first, stop in self.runs():
+            if first != end and end >= 0:
+                yield start, end
+            start, end = (start if first == end else first), stop
+        if end >= 0:
+            yield start, end
+
     def _writable(self, key: int) -> bytearray | None:
         """The page; None if it is full."""
         page = self._pages.get(key)

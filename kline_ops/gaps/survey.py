@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from kline_ops.errors import InputError
 from kline_ops.gaps.model import FileReport, Gap, Run
@@ -156,6 +157,27 @@ class Survey:
             moved = [(label, number + (line or 1) - 1) for label, number in lines]
             self._lines[kind] = [*self._lines[kind], *moved][:_LINES_KEPT]
 
+    def state(self) -> Any:
+        """All that was taken in, of plain types: what one process sends to another."""
+        return (
+            [list(slots.joined_runs()) for slots in (self.slots, self.doubled, self._quiet)],
+            (self._lowest, self._highest, self._first, self._previous, self._good),
+            dict(self._counts),
+            dict(self._lines),
+            self._cut_short,
+        )
+
+    def restore(self, state: Any) -> Survey:
+        """Take over what :meth:`state` gave of one like this that has taken nothing in."""
+        runs, numbers, counts, lines, self._cut_short = state
+        for slots, own in zip(runs, (self.slots, self.doubled, self._quiet), strict=True):
+            for start, stop in slots:
+                own.add_run(start, stop)
+        self._lowest, self._highest, self._first, self._previous, self._good = numbers
+        self._counts.update(counts)
+        self._lines.update(lines)
+        return self
+
     # -- telling ----------------------------------------------------------------------------------
 
     def report(self, paths: Sequence[str], symbol: str | None, conflicts: int = 0) -> FileReport:
@@ -220,12 +242,7 @@ class Survey:
         return first, end
 
     def _quiet_runs(self) -> Iterator[Run]:
-        start = end = -1
-        for first, stop in self._quiet.runs():
-            if first != end and end >= 0:
-                yield self._run(start, end)
-            start, end = (start if first == end else first), stop
-        if end >= 0:
+        for start, end in self._quiet.joined_runs():
             yield self._run(start, end)
 
     def _run(self, start: int, stop: int) -> Run:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from kline_ops.gaps.explain import cause_of, confirmed_absent, rest_candles
-from kline_ops.gaps.history import History
-from kline_ops.gaps.looks import Judged
 from kline_ops.gaps.model import NO_CAUSE, ExplainedGap, FileReport, Finding, Gap, Whose
-from kline_ops.gaps.outages import Outage
 from kline_ops.market.interval import Interval
 from kline_ops.market.span import Span, joined, within, without
+
+# What explains is imported where there is something to explain with: a plain file is answered sooner.
+if TYPE_CHECKING:
+    from kline_ops.gaps.history import History
+    from kline_ops.gaps.looks import Judged
+    from kline_ops.gaps.outages import Outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ def span_of(gap: Gap, interval: Interval) -> Span:
 
 
 def _from_rest(history: History, report: FileReport) -> int | None:
+    from kline_ops.gaps.explain import rest_candles  # noqa: PLC0415
+
     if history.began_ms is None:
         return None
     return min(rest_candles(history, report.first_ms, report.last_ms), report.on_disk)
@@ -82,7 +87,11 @@ def _explained(gap: Gap, interval: Interval, known: Known) -> ExplainedGap:
     for outage in known.outages:
         opens = Span(interval.ceil(outage.from_ms), interval.ceil(outage.until_ms))
         take([opens], Whose.EXCHANGE, outage.note or "a known outage")
+    cause = NO_CAUSE
     if known.history is not None:
+        from kline_ops.gaps.explain import cause_of, confirmed_absent  # noqa: PLC0415
+
+        cause = cause_of(known.history, gap, interval)
         runs = confirmed_absent(known.history, gap, interval)
         spans = [Span(run.first_ms, interval.after(run.last_ms)) for run in runs]
         take(spans, Whose.EXCHANGE, "the recorder asked REST twice")
@@ -90,5 +99,4 @@ def _explained(gap: Gap, interval: Interval, known: Known) -> ExplainedGap:
         take(known.answer.absent.confirmed, Whose.EXCHANGE, "REST has none")
         take(known.answer.absent.provisional, Whose.PROVISIONAL, "REST has none now: ask again")
     take(left, Whose.UNKNOWN)
-    cause = NO_CAUSE if known.history is None else cause_of(known.history, gap, interval)
     return ExplainedGap(gap, whose, cause, "; ".join(notes))

@@ -427,3 +427,14 @@ def test_growing_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = write(tmp_path, HEADER + rows(1, 3))
     while_reading(monkeypatch, [HEADER + rows(1, 3, 4), "never"], path)
     assert report(path).owed == 3
+
+
+def test_the_library_is_where_the_readme_says(tmp_path: Path) -> None:
+    import kline_ops
+
+    path = write(tmp_path, HEADER + rows(1, 2, 4))
+    assert kline_ops.gap_report([path]).missing == 1
+    (gap,) = kline_ops.analyze_gaps(path, expected_interval_seconds=3600)
+    assert gap["missing_candles"] == 1
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = kline_ops.nothing
