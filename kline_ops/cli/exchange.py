@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kline_ops.exchange.faults import Fault
 
 
-def exchange(  # noqa: PLR0913 - a command's options
+def exchange(  # noqa: PLR0913, PLR0917 - a command's options
     port: Annotated[
         list[int] | None,
         typer.Option(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Candles of an answer.
 _PAGE = 1000
+#: Seconds for a host that fails: the report is there without it.
+_PATIENCE = 15.0
 #: A candle that closed just before may not be final yet (ms).
 _GRACE_MS = 2_000
 
@@ -71,7 +73,7 @@ async def _ask_all(target: Target, gaps: list[Span]) -> tuple[list[Span], list[S
     from kline_ops.market.span import Span, within
 
     interval = target.stream.interval
-    async with asking(target, SystemClock()) as asker:
+    async with asking(target, SystemClock(), _PATIENCE) as asker:
         now_ms = await asker.server_time()
         closed = Span(0, interval.floor(now_ms - _GRACE_MS))
         gaps = within(gaps, closed)

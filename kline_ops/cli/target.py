@@ -164,14 +164,18 @@ def for_user(error: VenueError) -> KlineOpsError:
 
 
 @asynccontextmanager
-async def asking(target: Target, clock: Clock) -> AsyncIterator[Asker]:
-    """REST of this target, within this machine's budget."""
+async def asking(
+    target: Target, clock: Clock, patience: float | None = None
+) -> AsyncIterator[Asker]:
+    """REST of this target, within this machine's budget. ``patience`` (s) with a host that fails."""
     import ssl
 
     from kline_ops.budget import Budget, budget_path
     from kline_ops.config.venues import venue_key
-    from kline_ops.record.asking import Asker
+    from kline_ops.record.asking import PATIENCE, Asker
     from kline_ops.record.backfill import Backfill
+
+    wait_for = PATIENCE if patience is None else patience
 
     def tell(reason: str, wait: float) -> None:
         typer.echo(f"{reason}; again in {wait:.0f} s", err=True)
@@ -182,7 +186,7 @@ async def asking(target: Target, clock: Clock) -> AsyncIterator[Asker]:
         async with embedded(clock) as server:
             backfill = Backfill(server.rest_url, None)
             try:
-                yield Asker(backfill, tell)
+                yield Asker(backfill, tell, patience=wait_for)
             finally:
                 backfill.close()
         return
@@ -190,6 +194,6 @@ async def asking(target: Target, clock: Clock) -> AsyncIterator[Asker]:
     budget = Budget(budget_path(), venue_key(target.rest_url), clock)
     backfill = Backfill(target.rest_url, tls, budget)
     try:
-        yield Asker(backfill, tell)
+        yield Asker(backfill, tell, patience=wait_for)
     finally:
         backfill.close()

@@ -76,9 +76,9 @@ def find_layout(lines: Sequence[bytes], name: str) -> tuple[int, Layout]:
         layout = _of_row(fields) or _of_header(fields, name)
         if layout is not None:
             return index, layout
-    shown = first.strip().decode("ascii", "replace")[:60]
+    shown = first.strip()[:40].decode("ascii", "backslashreplace")
     raise InputError(
-        f"{name}: not a candle file (line 1 is neither a header nor a candle row: {shown!r})",
+        f"{name}: not a candle file (line 1 is neither a header nor a candle row: {shown})",
         hint="a CSV with the columns timestamp,open,high,low,close,volume",
     )
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from kline_ops.errors import InputError
 from kline_ops.gaps.times import time_ms
 
+_EXAMPLE = "2018-02-08T00:28Z, 2018-02-09T09:28Z, system upgrade"
 _MARKS = re.compile(r"\s*[,;\t]\s*")
 _MOMENT = r"(\S+(?: \d{2}:\d{2}(?::\d{2})?)?)"
 _SPACED = re.compile(rf"{_MOMENT}\s+{_MOMENT}(?:\s+(.*))?")
@@ -41,7 +42,10 @@ def read_outages(path: Path) -> list[Outage]:
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "not a text"
         raise InputError(f"{path}: {why}", hint="a file with a line an outage") from None
-    return list(_outages(lines, str(path)))
+    found = list(_outages(lines, str(path)))
+    if not found:
+        raise InputError(f"{path}: no outage in it", hint=_EXAMPLE)
+    return found
 
 
 def _outages(lines: Iterable[str], name: str) -> Iterable[Outage]:
@@ -55,7 +59,7 @@ def _outages(lines: Iterable[str], name: str) -> Iterable[Outage]:
         elif number > 1:  # the first may be a header
             raise InputError(
                 f"{name}: line {number} is no outage ({text[:60]!r})",
-                hint="2018-02-08T00:28Z, 2018-02-09T09:28Z, system upgrade",
+                hint=_EXAMPLE,
             )
 
 

@@ -65,12 +65,12 @@ def _table(finding: Finding, *, ascii_only: bool) -> Table:
     is_known = any(len(gap.whose) > 1 or "unknown" not in gap.whose for gap in finding.gaps)
     lines = None if ascii_only else box.SIMPLE_HEAD
     table = Table(box=lines, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("first missing")
-    table.add_column("last missing")
+    table.add_column("first missing", overflow="fold")
+    table.add_column("last missing", overflow="fold")
     table.add_column("candles", justify="right", no_wrap=True)
     table.add_column("lasted", no_wrap=True)
     if is_known:
-        table.add_column("whose")
+        table.add_column("whose", overflow="fold")
     if any(reasons):
         table.add_column("why", overflow="fold")
     for gap, why in list(zip(finding.gaps, reasons, strict=True))[:_LISTED]:

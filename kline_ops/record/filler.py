@@ -112,10 +112,8 @@ class Filler:
                 return  # far from this machine's clock: a second answer must agree
         if not self._wanting.has_begun():
             await self._check_symbol(backfill)
-        if self._pursuit.to_ask(self._wanting.due(), now := self._clock.monotonic()):
-            # A dead stream tells no time; what it told last decides when candles are asked for.
-            if self._server_time.is_old(now) and now >= self._time_asked_at + _TIME_EVERY:
-                await self._refresh_time(backfill)
+        if self._may_be_misled():
+            await self._refresh_time(backfill)
         while parts := self._pursuit.to_ask(self._wanting.due(), self._clock.monotonic()):
             await self._ask(backfill, parts[0])
         self.error = None
@@ -124,6 +122,13 @@ class Filler:
             since = max(late_since, self._time_asked_at)
             if self._clock.monotonic() >= since + _TIME_EVERY:
                 await self._refresh_time(backfill)
+
+    def _may_be_misled(self) -> bool:
+        """A dead stream tells no time; what it told last decides when candles are asked for."""
+        now = self._clock.monotonic()
+        may_ask = now >= self._time_asked_at + _TIME_EVERY
+        is_due = bool(self._pursuit.to_ask(self._wanting.due(), now))
+        return is_due and may_ask and self._server_time.is_old(now)
 
     async def _ask_time(self, backfill: Backfill) -> None:
         self._time_asked_at = asked = self._clock.monotonic()

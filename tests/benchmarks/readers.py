@@ -1,48 +1,51 @@
 """Gap searches that users would write: ``python readers.py polars|pandas|dictreader FILE``.
 
-``dictreader`` is the algorithm of the recorder example of kstlib: rows one by one, neighbours compared.
+Each is given what makes it quick: the time column alone, the format of its times, the step by its first
+two rows. ``dictreader`` is the algorithm of the recorder example of kstlib: rows one by one, their
+times by ``strptime``, neighbours compared.
 """
 
 from __future__ import annotations
 
 import sys
 
+FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
 
 def with_polars(path: str) -> int:
     import polars as pl
 
-    frame = pl.read_csv(path, columns=["timestamp"], try_parse_dates=True)
-    times = frame["timestamp"].cast(pl.Datetime("ms")).dt.epoch("ms").sort()
-    steps = times.diff().drop_nulls()
-    step = steps.mode()[0]
-    return int(((steps // step) - 1).clip(lower_bound=0).sum())
+    texts = pl.read_csv(path, columns=["timestamp"])["timestamp"]
+    steps = texts.str.to_datetime(FORMAT, time_unit="ms").diff().drop_nulls().cast(pl.Int64)
+    odd = steps.filter(steps != steps[0])
+    return int((odd // steps[0] - 1).sum())
 
 
 def with_pandas(path: str) -> int:
     import pandas as pd
 
-    frame = pd.read_csv(path, parse_dates=["timestamp"])
-    steps = frame["timestamp"].sort_values().diff().dropna()
-    step = steps.mode()[0]
-    return int((steps // step - 1).clip(lower=0).sum())
+    texts = pd.read_csv(path, usecols=["timestamp"])["timestamp"]
+    steps = pd.to_datetime(texts, format=FORMAT).diff().dropna()
+    odd = steps[steps != steps.iloc[0]]
+    return int((odd // steps.iloc[0] - 1).sum())
 
 
 def with_dictreader(path: str) -> int:
     import csv
-    from datetime import datetime
+    from datetime import UTC, datetime
+    from pathlib import Path
 
-    missing, before = 0, None
-    expected = None
-    with open(path, newline="") as file:
+    gaps, before, expected = [], None, None
+    with Path(path).open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            moment = datetime.fromisoformat(row["timestamp"].replace("Z", "+00:00"))
+            after = datetime.strptime(row["timestamp"], FORMAT).replace(tzinfo=UTC)
             if before is not None:
-                delta = (moment - before).total_seconds()
-                expected = expected or delta
-                if delta != expected:
-                    missing += int(delta / expected) - 1
-            before = moment
-    return missing
+                seconds = (after - before).total_seconds()
+                expected = expected or seconds
+                if seconds != expected:
+                    gaps.append((before, after, int(seconds / expected) - 1))
+            before = after
+    return sum(missing for _, _, missing in gaps)
 
 
 if __name__ == "__main__":

@@ -102,5 +102,8 @@ def test_outages_that_are_none(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(InputError, match="line 2 is no outage"):
             read_outages(path)
+    path.write_text("from,until\n")
+    with pytest.raises(InputError, match="no outage in it"):
+        read_outages(path)
     with pytest.raises(InputError, match="No such file"):
         read_outages(tmp_path / "gone")
