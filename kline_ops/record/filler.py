@@ -126,9 +126,8 @@ class Filler:
     def _may_be_misled(self) -> bool:
         """A dead stream tells no time; what it told last decides when candles are asked for."""
         now = self._clock.monotonic()
-        may_ask = now >= self._time_asked_at + _TIME_EVERY
-        is_due = bool(self._pursuit.to_ask(self._wanting.due(), now))
-        return is_due and may_ask and self._server_time.is_old(now)
+        is_old = self._server_time.is_old(now) and now >= self._time_asked_at + _TIME_EVERY
+        return is_old and bool(self._pursuit.to_ask(self._wanting.due(), now))
 
     async def _ask_time(self, backfill: Backfill) -> None:
         self._time_asked_at = asked = self._clock.monotonic()

@@ -226,9 +226,10 @@ class SimRecorder:
             last = self.interval.shift(self.interval.floor(self._now_ms()), -1)
             yield self._candles(Span(last, self.interval.after(last)))
             self._symbol_checked = True
-        if self._pursuit.to_ask(self._due(), now := self._world.now):
-            if self._server_time.is_old(now) and now >= self._time_asked_at + _TIME_EVERY:
-                yield from self._refresh_time()
+        now = self._world.now
+        is_old = self._server_time.is_old(now) and now >= self._time_asked_at + _TIME_EVERY
+        if is_old and self._pursuit.to_ask(self._due(), now):
+            yield from self._refresh_time()
         while parts := self._pursuit.to_ask(self._due(), self._world.now):
             yield from self._ask(parts[0])
         late_since = self._server_time.late_since
