@@ -46,7 +46,8 @@ def ask(report: FileReport, one: Series, asked: Asked) -> tuple[Answer | None, t
             present, absent, now_ms = asyncio.run(_ask_all(target, gaps))
         except VenueError as error:
             if not error.retryable:
-                raise InputError(str(error), hint="check the symbol") from None
+                name = target.stream.symbol
+                raise InputError(f"{name}: {error}", hint="check the symbol") from None
             return None, (f"REST can not be asked: {error.one_line()}",)
         before = looks.read_looks(looks.looks_path(path))
         judged = looks.judge(absent, before, now_ms)
