@@ -132,16 +132,11 @@ def test_a_json_report_of_a_file(machine: Machine) -> None:
     assert ran.returncode == 1
     (report,) = json.loads(ran.stdout)["files"]
     assert (report["owed"], report["on_disk"], report["missing"]) == (4, 2, 2)
-    assert report["gaps"] == [
-        {
-            "before": "2026-01-01T00:00:00Z",
-            "after": "2026-01-01T03:00:00Z",
-            "gap_seconds": 10800,
-            "missing_candles": 2,
-            "first_missing": "2026-01-01T01:00:00Z",
-            "last_missing": "2026-01-01T02:00:00Z",
-        }
-    ]
+    (gap,) = report["gaps"]
+    assert (gap["first_missing"], gap["last_missing"]) == (
+        "2026-01-01T01:00:00Z",
+        "2026-01-01T02:00:00Z",
+    )
 
 
 def test_a_session_is_one_line_however_narrow_the_terminal_is(machine: Machine) -> None:
