@@ -13,6 +13,7 @@ from kline_ops.cli import (
     config,
     drill,
     exchange,
+    import_,
     logs,
     restart,
     run,
@@ -21,6 +22,7 @@ from kline_ops.cli import (
     status,
     stop,
     supervise,
+    units,
     verify,
 )
 
@@ -59,8 +61,10 @@ app.command("restart")(restart.restart)
 app.command("analyze-gaps")(analyze_gaps.analyze_gaps)
 app.command("backfill")(backfill.backfill)
 app.command("verify")(verify.verify)
+app.command("import")(import_.import_)
 app.command("run")(run.run)
 app.command("supervise", hidden=True)(supervise.supervise)
+app.command("units")(units.units)
 app.command("drill")(drill.drill)
 app.command("exchange")(exchange.exchange)
 app.add_typer(config.app, name="config")

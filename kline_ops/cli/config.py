@@ -30,10 +30,11 @@ def show(name: NewName, config: ConfigFile = None) -> None:
     import msgspec
     import yaml
 
+    from kline_ops.cli.given import printable
     from kline_ops.config.settings import load_settings
 
     settings = load_settings(name, config)
-    tree = msgspec.to_builtins(settings.config)
+    tree = msgspec.to_builtins(settings.config.redacted())
     tree["data_dir"] = str(settings.data_dir)
     tree["binance"]["ws_url"], tree["binance"]["rest_url"] = settings.ws_url, settings.rest_url
-    typer.echo(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True).rstrip())
+    typer.echo(printable(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True).rstrip()))

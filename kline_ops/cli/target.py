@@ -122,7 +122,7 @@ def _of_session(name: str, options: Options) -> Target:
             raise InputError(
                 f"--{option} goes with a file: session {name!r} has its own", hint="leave it out"
             )
-    settings = _settings(name, options.config)
+    settings = settings_of(name, options.config)
     url = settings.rest_url
     if options.rest_url is not None:
         url = rest_address(options.rest_url, "mainnet")
@@ -142,7 +142,13 @@ def _of_session(name: str, options: Options) -> Target:
     )
 
 
-def _settings(name: str, config: Path | None) -> Settings:
+def settings_of(name: str, config: Path | None) -> Settings:
+    """What a session is to record, by its config; it need never have been started.
+
+    Raises:
+        ConfigError: the config can not be used.
+        SessionError: there is no such session, and no config of this name.
+    """
     from kline_ops.config.settings import load_settings
     from kline_ops.watch.registry import find_session
 

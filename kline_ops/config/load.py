@@ -17,13 +17,15 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 import yaml
 
-from kline_ops.config.model import Config
+from kline_ops.config.model import CREDENTIAL_NAME, Config
 from kline_ops.errors import ConfigError
 
 #: Names of sessions: they become names of files and of tmux sessions, unchanged.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 ENV_PREFIX = "KLINE_OPS__"
 _MAX_BYTES = 1 << 20
+_CREDENTIALS = "credentials"
+_WORD = re.compile(r"[A-Za-z0-9_]{1,32}")
 
 Tree = dict[str, Any]
 
@@ -167,12 +169,26 @@ def _check_keys(tree: Tree, section: type[msgspec.Struct], prefix: str, where: s
         inner = _section_of(fields[key])
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"not a finite number (in {where})", field=path)
-        if inner is None:
+        if inner is None and path != _CREDENTIALS:
             continue
         if value is None:
             tree[key] = {}
         elif isinstance(value, dict):
-            _check_keys(value, inner, f"{path}.", where)
+            if inner is None:
+                _check_credentials(value, where)
+            else:
+                _check_keys(value, inner, f"{path}.", where)
+
+
+def _check_credentials(values: Tree, where: str) -> None:
+    """Their names are the user's. What stands here is a secret: a value is never told."""
+    for name, value in values.items():
+        # Something else in the place of a name may be the secret itself.
+        path = f"{_CREDENTIALS}.{name}" if _WORD.fullmatch(str(name)) else _CREDENTIALS
+        if re.fullmatch(CREDENTIAL_NAME, str(name)) is None:
+            raise ConfigError(f"unknown key (in {where})", field=path, hint="sops_mainnet")
+        if not isinstance(value, str):
+            raise ConfigError(f"not a text (in {where})", field=path, hint="a Slack webhook")
 
 
 def _section_of(kind: Any) -> type[msgspec.Struct] | None:
@@ -200,7 +216,10 @@ def _allowed(field: str) -> str:
 def _override(tree: Tree, variable: str, value: str) -> None:
     """``KLINE_OPS__WEBSOCKET__PING__INTERVAL=5`` is ``websocket.ping.interval: 5``."""
     *sections, key = _key_of(variable)
-    update: Tree = {key: _from_yaml(value, variable, hint="put the value in quotes")}
+    # A secret is taken as it is: what is wrong with it as YAML would be told with parts of it.
+    secret = sections == [_CREDENTIALS]
+    parsed = value if secret else _from_yaml(value, variable, hint="put the value in quotes")
+    update: Tree = {key: parsed}
     for section in reversed(sections):
         update = {section: update}
     _check_keys(update, Config, "", f"the environment: {variable}")

@@ -5,13 +5,15 @@ Durations are seconds. A key that is not here is an error; the loader names the 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import msgspec
 from msgspec import Meta
 
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
+#: ``sops_mainnet``: who is told of sessions of this environment.
+CREDENTIAL_NAME = r"^sops_[a-z0-9_]+$"
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,5 +144,16 @@ class Config(Section, frozen=True, kw_only=True):
     resilience: Resilience = msgspec.field(default_factory=Resilience)
     websocket: Websocket = msgspec.field(default_factory=Websocket)
     record: Record = msgspec.field(default_factory=Record)
+    #: Slack webhooks, which are secrets: shown nowhere.
+    credentials: dict[Annotated[str, Meta(pattern=CREDENTIAL_NAME)], str] = msgspec.field(
+        default_factory=dict
+    )
     logger: Logger = msgspec.field(default_factory=Logger)
     ops: Ops = msgspec.field(default_factory=Ops)
+
+    def redacted(self) -> Self:
+        """The same without its secrets, to be shown."""
+        return msgspec.structs.replace(self, credentials=dict.fromkeys(self.credentials, "…"))
+
+    def __repr__(self) -> str:
+        return msgspec.Struct.__repr__(self.redacted())

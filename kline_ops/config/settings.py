@@ -62,6 +62,11 @@ class Settings:
         )
 
     @property
+    def alert_url(self) -> str | None:
+        """The webhook that is told of this session, if there is one; a secret."""
+        return self.config.credentials.get(f"sops_{self.config.binance.environment}")
+
+    @property
     def csv(self) -> Path:
         """The candle file."""
         return self.data_dir / self.stream.file_name
@@ -108,6 +113,7 @@ def load_settings(
 
 
 def _resolve(name: str, path: Path, config: Config) -> Settings:
+    _check_credentials(config)
     ws_url, rest_url, warnings = _addresses(config)
     failover_urls = _failover_urls(config, ws_url)
     return Settings(
@@ -218,18 +224,33 @@ def rest_address(url: str | None, environment: str) -> str:
 
 
 def _url(text: str, schemes: tuple[str, ...], field: str) -> str:
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or any(character.isspace() for character in text):
+    if not _is_address(text, schemes):
         raise ConfigError(
             f"{text!r} is no {schemes[0]}:// or {schemes[1]}:// address",
             field=field,
             hint=VENUES["mainnet"].ws_url if schemes[0] == "ws" else VENUES["mainnet"].rest_url,
         )
     return text.rstrip("/")
+
+
+def _is_address(text: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return good and not any(character.isspace() for character in text)
+
+
+def _check_credentials(config: Config) -> None:
+    """Their values are secrets, wrong ones as well: none is told."""
+    for name, url in config.credentials.items():
+        if not _is_address(url, ("http", "https")):
+            raise ConfigError(
+                "no http:// or https:// address",
+                field=f"credentials.{name}",
+                hint="a Slack webhook",
+            )
 
 
 def _rotation(keys: PlannedRestart) -> Rotation | None:

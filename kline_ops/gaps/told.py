@@ -19,8 +19,9 @@ def interval_of_rows(path: str, pieces: Iterable[Sequence[int]]) -> Interval:
     Raises:
         InputError: there is no step, or the exchange has no interval of this length.
     """
-    times = [ms for piece in pieces for ms in piece]
-    steps = Counter(abs(b - a) for a, b in pairwise(times) if a != b)
+    # In order: the steps of a shuffled file tell nothing.
+    times = sorted({ms for piece in pieces for ms in piece})
+    steps = Counter(b - a for a, b in pairwise(times))
     months = sum(steps.pop(step, 0) for step in _MONTH_STEPS)
     if months > max(steps.values(), default=0):
         return intervals.parse("1M")

@@ -240,3 +240,68 @@ def test_no_file_or_a_directory_is_one_line(tmp_path: Path, make):
     make(path)
     with pytest.raises(ConfigError, match=r"is a directory|does not exist"):
         load_settings("x", path, {})
+
+
+HOOK = "https://hooks.slack.com/services/T0/B0/SECRET"
+VARIABLE = "KLINE_OPS__CREDENTIALS__SOPS_MAINNET"
+
+
+def test_the_webhook_is_that_of_the_environment(settings_of):
+    credentials = (
+        f"credentials: {{sops_mainnet: '{HOOK}', sops_testnet: 'http://x/y', sops_hb: {HOOK}}}\n"
+    )
+    assert settings_of(GOOD + credentials).alert_url == HOOK
+    testnet = GOOD.replace("{stream", "{environment: testnet, stream")
+    assert settings_of(testnet + credentials).alert_url == "http://x/y"
+    us = GOOD.replace("{stream", "{environment: us, stream")
+    assert settings_of(us + credentials).alert_url is None
+    embedded = GOOD + "exchange: {embedded: true}\n"
+    assert settings_of(embedded + credentials).alert_url == HOOK
+    assert settings_of(GOOD).alert_url is None
+    assert settings_of(GOOD + "credentials:\n").alert_url is None
+
+
+def test_the_environment_brings_a_webhook(settings_of):
+    assert settings_of(GOOD, **{VARIABLE: HOOK}).alert_url == HOOK
+    other = f"credentials: {{sops_mainnet: 'http://x/y', sops_hb: {HOOK}}}\n"
+    settings = settings_of(GOOD + other, **{VARIABLE: HOOK})
+    assert settings.config.credentials == {"sops_mainnet": HOOK, "sops_hb": HOOK}
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "words"),
+    [
+        ("credentials: {sops_x: ftp://SECRET}", {}, "credentials.sops_x: no http:// or https://"),
+        ("credentials: {sops_x: SECRET}", {}, "credentials.sops_x: no http:// or https://"),
+        ("credentials: {sops_x: 'https://a b/SECRET'}", {}, "credentials.sops_x: no http://"),
+        ("credentials: {sops_x: 'ENC[AES256_GCM,data:SECRET]'}", {}, "credentials.sops_x: no"),
+        (f"credentials: {{sops_x: [{HOOK}]}}", {}, "credentials.sops_x: not a text"),
+        ("credentials: {sops_x: }", {}, "credentials.sops_x: not a text"),
+        (f"credentials: {{slack: {HOOK}}}", {}, "credentials.slack: unknown key"),
+        (f"credentials: {{SOPS_X: {HOOK}}}", {}, "credentials.SOPS_X: unknown key"),
+        (f"credentials: {{{HOOK}: x}}", {}, "credentials: unknown key"),
+        (f"credentials: {HOOK}", {}, "credentials: Expected `object`"),
+        (f"credentials: [{HOOK}]", {}, "credentials: Expected `object`"),
+        ("", {VARIABLE: "SECRET"}, f"credentials.sops_mainnet: no http:// .*{VARIABLE}"),
+        ("", {VARIABLE: "*SECRET"}, f"credentials.sops_mainnet: no http:// .*{VARIABLE}"),
+        ("", {VARIABLE: "{SECRET: 1, SECRET: 2}"}, f"credentials.sops_mainnet: no .*{VARIABLE}"),
+        ("", {"KLINE_OPS__CREDENTIALS": HOOK}, "credentials: Expected `object`"),
+        ("", {"KLINE_OPS__CREDENTIALS__X": HOOK}, "credentials.x: unknown key"),
+    ],
+)  # fmt: skip
+def test_a_wrong_credential_is_refused_without_its_value(
+    settings_of, text: str, environ, words: str
+):
+    with pytest.raises(ConfigError, match=words) as refused:
+        settings_of(f"{GOOD}{text}\n", **environ)
+    assert "SECRET" not in refused.value.one_line()
+    assert "hooks.slack.com" not in refused.value.one_line()
+    assert refused.value.exit_code == 2
+
+
+def test_a_webhook_is_in_no_text_of_the_settings(settings_of):
+    settings = settings_of(GOOD + f"credentials: {{sops_mainnet: {HOOK}}}\n")
+    for text in (repr(settings), str(settings), repr(settings.config), f"{settings.config}"):
+        assert "SECRET" not in text
+        assert "sops_mainnet" in text
+    assert settings.config.redacted().credentials == {"sops_mainnet": "…"}

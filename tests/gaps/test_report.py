@@ -438,3 +438,9 @@ def test_the_library_is_where_the_readme_says(tmp_path: Path) -> None:
     assert gap["missing_candles"] == 1
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = kline_ops.nothing
+
+
+def test_the_interval_of_shuffled_rows_is_told_by_them_too(tmp_path: Path) -> None:
+    hours = [(hour * 37) % 101 for hour in range(100)]
+    found = report(write(tmp_path, HEADER + rows(*hours), "export.csv"))
+    assert (found.interval.name, found.owed - found.missing) == ("1h", 100)

@@ -1,0 +1,166 @@
+"""The printed crontab lines under a real cron daemon, which sees no crontab but ours.
+
+In a mount namespace of its own: crontabs of the machine and of its users are not touched.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kline_ops.cli.known import describe_session
+from kline_ops.clock import SystemClock
+from kline_ops.config.settings import load_settings
+from kline_ops.market.interval import parse
+from kline_ops.market.timestamp import to_text
+from kline_ops.watch.registry import remember
+from tests.support.machine import Machine, until
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+
+_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+_WEEK = parse("1w")
+_ISOLATED = """
+mount --bind "$1/crontabs" /var/spool/cron/crontabs
+mount --bind "$1/cron.d" /etc/cron.d
+mount --bind "$1/crontab" /etc/crontab
+mount -t tmpfs none /run
+exec cron -f
+"""
+
+
+@pytest.fixture
+def etc(tmp_path: Path) -> Path:
+    """What stands in the place of the machine's crontabs."""
+    if os.geteuid() != 0:
+        pytest.skip("a cron daemon with crontabs of its own needs root")
+    if shutil.which("cron", path=_PATH) is None:
+        pytest.skip("there is no cron daemon here")
+    if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("mount namespaces are not allowed here")
+    made = tmp_path / "etc"
+    (made / "crontabs").mkdir(parents=True)
+    (made / "cron.d").mkdir()
+    (made / "crontab").touch()
+    return made
+
+
+@pytest.fixture
+def serve(etc: Path) -> Iterator[Callable[[], None]]:
+    """Starts the daemon, which reads its crontabs once a minute."""
+    daemons: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        command = ["unshare", "-m", "--propagation", "private", "sh", "-ec", _ISOLATED, "sh", etc]
+        daemons.append(subprocess.Popen(command, env={"PATH": _PATH}, cwd="/"))
+
+    yield start
+    for daemon in daemons:
+        daemon.terminate()
+        daemon.wait(10)
+
+
+@pytest.fixture
+def hook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A webhook's address, and what is posted to it."""
+    posted: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/services/x", posted
+        server.shutdown()
+
+
+def prepare(machine: Machine, name: str, weeks: Sequence[int], url: str | None) -> Path:
+    """A session that recorded these candles (by their distance from now), in folders with odd names."""
+    folder = machine.folder / "100% it's ours" / name
+    folder.mkdir(parents=True)
+    config = folder / f"{name}.yml"
+    config.write_text(
+        "exchange: {embedded: true}\ndata_dir: data\n"
+        "binance: {stream: {symbol: btcusdt, timeframe: 1w}}\n"
+        + (f"credentials: {{sops_mainnet: '{url}'}}\n" if url else "")
+    )
+    settings = load_settings(name, config, {})
+    settings.data_dir.mkdir()
+    this_week = _WEEK.floor(SystemClock().wall_ms())
+    rows = (f"{to_text(_WEEK.shift(this_week, -n))},1.0,2.0,0.5,1.5,10.0\n" for n in weeks)
+    settings.csv.write_text("timestamp,open,high,low,close,volume\n" + "".join(rows))
+    remember(describe_session(settings))
+    return config
+
+
+def commands(machine: Machine, name: str, config: Path) -> list[str]:
+    """What the printed lines have cron run."""
+    script = Path(sys.executable).with_name("kline-ops")
+    program = [str(script)] if script.exists() else [sys.executable, "-m", "kline_ops"]
+    printed = subprocess.run(
+        [*program, "units", name, "--config", str(config), "--cron"],
+        env=machine.environ, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    return [line.split(" ", 5)[5] for line in printed.splitlines() if not line.startswith("#")]
+
+
+def test_cron_runs_the_printed_lines(
+    machine: Machine,
+    etc: Path,
+    serve: Callable[[], None],
+    hook: tuple[str, list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", machine.environ["XDG_STATE_HOME"])
+    url, posted = hook
+    holed = prepare(machine, "holed", (6, 5, 2, 1), url)
+    whole = prepare(machine, "whole", (6, 5, 4, 3, 2, 1), None)
+    calls = dict(
+        zip(
+            ("holed", "holed-daily", "whole", "whole-daily"),
+            commands(machine, "holed", holed) + commands(machine, "whole", whole),
+            strict=True,
+        )
+    )
+    lines = [
+        f"* * * * * env -u HOME {call} >{etc}/{key}.out 2>&1; echo $? >{etc}/{key}.code\n"
+        for key, call in calls.items()
+    ]
+    table = etc / "crontabs" / "root"
+    table.write_text("".join(lines))
+    table.chmod(0o600)
+    serve()
+    codes = [etc / f"{key}.code" for key in calls]
+    until(lambda: all(code.exists() and code.read_text() for code in codes), 150)
+
+    said = {key: (etc / f"{key}.out").read_text() for key in calls}
+    ended = {key: int((etc / f"{key}.code").read_text()) for key in calls}
+    assert ended == {"holed": 1, "holed-daily": 0, "whole": 0, "whole-daily": 0}, said
+    assert re.search(r"\bmissing 2\b", said["holed"])
+    assert said["whole"] == ""
+    last = to_text(_WEEK.shift(_WEEK.floor(SystemClock().wall_ms()), -1))[:10]
+    for name in ("holed", "whole"):
+        assert f"{name} BTCUSDT 1w {last}: complete: 1 owed, 1 on disk" in said[f"{name}-daily"]
+        assert (machine.folder / "100% it's ours" / name / "data" / "manifest.jsonl").exists()
+    # The finding and the digest of the one that has a channel, each at least once.
+    titles = {message["text"] for message in posted}
+    assert len(titles) == 2, titles
+    assert all("holed" in title for title in titles)
