@@ -35,7 +35,7 @@ _Each = Annotated[
 ]
 _Values = Annotated[
     bool | None,
-    typer.Option("--values/--no-values", help="Look for highs below lows; else up to 128 MB."),
+    typer.Option("--values/--no-values", help="Look for highs below lows; else up to 32 MB."),
 ]
 _Events = Annotated[
     Path | None, typer.Option(metavar="FILE", help="The event log that tells the causes.")

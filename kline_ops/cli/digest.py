@@ -84,6 +84,8 @@ def digest(session: KnownSession, now_ms: int, *, day: str | None = None) -> Dig
     book = Path(session.data_dir) / manifest.NAME
     changes = manifest.check_days(book, session.csv, session.symbol, interval, closed_ms)
     counted = manifest.count_day(session.csv, session.symbol, interval, day, closed_ms)
+    none = _nowhere(session, interval, counted)
+    told = _day_text(counted, interval, none)
     trouble = _write(book, [*(change.now for change in changes), counted.count])
     others = list(_compared(session, interval, manifest.day_start(day)))
     altered = any(change.is_finding for change in changes) or any(
@@ -91,13 +93,13 @@ def digest(session: KnownSession, now_ms: int, *, day: str | None = None) -> Dig
     )
     details = [*map(_change_text, changes), *(line for other in others for line in other.lines)]
     return Digest(
-        headline=f"{session.name} {session.symbol} {interval} {day}: {_day_text(counted, interval)}",
+        headline=f"{session.name} {session.symbol} {interval} {day}: {told}",
         day=counted,
         changes=tuple(changes),
         details=(*details, *trouble),
         facts=_facts(session, counted, changes, others),
         is_altered=altered,
-        is_finding=altered or bool(counted.missing or trouble),
+        is_finding=altered or bool(trouble) or len(counted.missing) > len(none),
     )
 
 
@@ -110,13 +112,33 @@ def _write(book: Path, counts: Sequence[manifest.DayCount]) -> list[str]:
     return []
 
 
-def _day_text(day: Day, interval: Interval) -> str:
+def _nowhere(session: KnownSession, interval: Interval, day: Day) -> frozenset[int]:
+    """What is missing of a day because the exchange itself has none of it, as the recorder found."""
+    events = Path(session.events_file)
+    if not day.missing or not events.is_file():
+        return frozenset()
+    from kline_ops.gaps.explain import confirmed_absent
+    from kline_ops.gaps.history import read_history
+    from kline_ops.gaps.model import Gap
+
+    history, found = read_history(events), set[int]()
+    for first, last in _runs(day.missing, interval):
+        count = interval.slots(first, interval.after(last))
+        gap = Gap(None, None, first, last, count, 0)
+        runs = confirmed_absent(history, gap, interval)
+        found.update(interval.shift(run.first_ms, at) for run in runs for at in range(run.candles))
+    return frozenset(found)
+
+
+def _day_text(day: Day, interval: Interval, none: frozenset[int]) -> str:
     count = day.count
     if not count.owed:
         return "nothing was owed"
     counts = f"{count.owed:,} owed, {count.on_disk:,} on disk"
     if not day.missing:
         return f"complete: {counts}"
+    if len(none) == len(day.missing):
+        return f"complete: {counts}, and {len(none):,} that the exchange has none of"
     return f"INCOMPLETE: {counts}, {count.missing:,} missing: {_times(day.missing, interval)}"
 
 

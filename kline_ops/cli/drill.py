@@ -26,12 +26,17 @@ def drill(
         Path | None,
         typer.Option(metavar="FOLDER", help="Keep the recorder's files here, in a new folder."),
     ] = None,
+    no_backfill: Annotated[
+        bool,
+        typer.Option("--no-backfill", help="Fetch nothing from REST: is each loss explained?"),
+    ] = False,
     names: Annotated[bool, typer.Option("--list", help="Name the faults, and end.")] = False,
 ) -> None:
     """Let everything go wrong, and see whether a candle is lost, doubled or wrong.
 
     The real recorder, a process of its own, records from the embedded exchange. Nothing of yours is
-    touched. Exits with 1 if a candle is lost, doubled or wrong, or a fault is noticed too late.
+    touched. Exits with 1 if a candle is lost, doubled or wrong, or a fault is noticed too late; with
+    --no-backfill, if a loss is not put down to the fault that it is due to.
     """
     import json
     import sys
@@ -45,11 +50,12 @@ def drill(
     if names:
         typer.echo("\n".join(trouble.name for trouble in TROUBLES))
         return
-    plan = make_plan(seed, seconds, [name.strip() for name in only.split(",") if name.strip()])
+    chosen = [name.strip() for name in only.split(",") if name.strip()]
+    plan = make_plan(seed, seconds, chosen, backfill=not no_backfill)
     typer.echo(table.opening(plan, seed), err=True)
     progress = table.Progress(plan, sys.stderr)
     try:
-        report = conduct(plan, seed, keep, progress.tell)
+        report = conduct(plan, seed, keep, progress.tell, backfill=not no_backfill)
     finally:
         progress.close()
     typer.echo(json.dumps(report.as_object()) if as_json else printable(table.as_text(report)))

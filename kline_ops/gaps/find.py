@@ -34,7 +34,7 @@ from kline_ops.market.stream import symbol_of
 #: Rows whose steps tell the interval, where nothing else does.
 _STEP_SAMPLE = 20_000
 #: Comparing highs with lows nearly doubles the time: beyond this size it is done on demand only.
-_VALUES_UP_TO = 128 << 20
+_VALUES_UP_TO = 32 << 20
 #: Doubled rows that are compared; of more of them, so many.
 _COMPARED = 500_000
 
@@ -61,7 +61,7 @@ def report(  # noqa: PLR0913 - a library call: all but the file is optional
         symbol: None: by the (first) file's name.
         from_ms: candles that open before it are left out; milliseconds since the epoch, UTC.
         until_ms: candles that are not closed by then are left out.
-        values: whether to look for highs below lows; None: unless a file is larger than 128 MB.
+        values: whether to look for highs below lows; None: unless a file is larger than 32 MB.
         jobs: how many processes may read a large plain file; more than one only where no other
             threads run, as it forks.
         progress: hears how many more bytes of a plain file were read.

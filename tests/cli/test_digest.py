@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,25 @@ def test_incomplete(demo: KnownSession, missing: tuple[int, ...], times: str) ->
     )
     assert told.exit_code == 1
     assert told.message().level is Level.WARNING
+
+
+def test_what_the_exchange_itself_has_none_of_is_not_missed(
+    demo: KnownSession, tmp_path: Path
+) -> None:
+    write(demo, hours(3, 4))
+    events = tmp_path / "events.jsonl"
+    known = replace(demo, events_file=str(events))
+    started = {"ts": "2026-11-28T00:00:00Z", "kind": "session_started", "name": "demo"}
+    hole = {"ts": "2026-11-29T06:00:00Z", "kind": "hole_confirmed"}
+    for last, candles, well in (("03", 1, False), ("04", 2, True)):
+        span = {"first": "2026-11-29T03:00:00Z", "last": f"2026-11-29T{last}:00:00Z"}
+        lines = (started, hole | span | {"candles": candles})
+        events.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        found = said(known)
+        assert (found.exit_code == 0) is well
+    assert found.headline.endswith(
+        "complete: 24 owed, 22 on disk, and 2 that the exchange has none of"
+    )
 
 
 def test_seconds_are_told_by_the_second(tmp_path: Path) -> None:
