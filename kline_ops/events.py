@@ -202,11 +202,17 @@ class Banned(Event, frozen=True, kw_only=True):
 
 
 class FrameRejected(Event, frozen=True, kw_only=True):
-    """Frames that could not be used since the last such event, by reason."""
+    """Frames that could not be used since the last such event, by reason.
+
+    They came within ``seconds``, the last of them ``ago`` seconds before this is told: that is once a
+    minute, and where a hole is found.
+    """
 
     reason: str
     count: int
     sample: str
+    seconds: float = 0.0
+    ago: float = 0.0
 
 
 class CandleConflict(Event, frozen=True, kw_only=True):
@@ -254,6 +260,12 @@ class DiskRecovered(Event, frozen=True, kw_only=True):
 
 class Suspended(Event, frozen=True, kw_only=True):
     """This machine was suspended, and the recorder with it."""
+
+    seconds: float
+
+
+class HeldUp(Event, frozen=True, kw_only=True):
+    """The machine was awake, and this process stood still: stopped, swapped out, or starved."""
 
     seconds: float
 

@@ -48,6 +48,8 @@ from kline_ops.worker import Worker
 
 #: Seconds between two looks at the clocks.
 _CLOCKS_EVERY = 1.0
+#: A look that is so many seconds late shows that this process stood still.
+_HELD_UP = 1.0
 #: Seconds that the last state and the last events may take at the end.
 _LAST_WORDS = 0.5
 
@@ -155,6 +157,7 @@ class Session:
             self._recorder = recorder = self._new_recorder(rest_url, budget)
             self._feed = feed = self._new_feed(ws_url, budget)
             self._rotation = self._new_rotation()
+            self._bus.listen(feed.hear)
             recorder.on_settled = feed.settled
             recorder.on_missed = lambda open_ms: feed.missed(recorder.stream, open_ms)
             feed.on_suspect = lambda name: recorder.look_at_market(
@@ -285,9 +288,13 @@ class Session:
     # -- chores -----------------------------------------------------------------------------------
 
     async def _watch_clocks(self) -> None:
-        """Tell of suspends, steps and skew. After a suspend, catch up and connect anew."""
+        """Tell of suspends, halts, steps and skew. After a suspend, catch up and connect anew."""
+        due = self._clock.monotonic()
         while True:
             wall_ms, now, asleep = read(self._clock)
+            if now - due >= _HELD_UP:
+                self._bus.emit(events.HeldUp(seconds=round(now - due, 3)))
+            due = now + _CLOCKS_EVERY
             heard = self._server_time.heard_since_sleep
             exchange_ms = self._server_time.now_ms(now) if heard else None
             told = self._clock_watch.look(wall_ms, now, asleep, exchange_ms)

@@ -20,7 +20,7 @@ class EventLog:
     """The recorder's ``events.jsonl``, read as it grows."""
 
     def __init__(self, path: Path, interval: Interval) -> None:
-        self._path = path
+        self.path = path
         self._interval = interval
         self._offset = 0
         #: All lines so far; ``ts`` in milliseconds.
@@ -33,7 +33,7 @@ class EventLog:
     def poll(self) -> None:
         """Read what is new. Half a line waits for its end."""
         try:
-            with self._path.open("rb") as file:
+            with self.path.open("rb") as file:
                 file.seek(self._offset)
                 data = file.read()
         except FileNotFoundError:

@@ -15,6 +15,9 @@ from kline_ops.drill.disk import DiskFault
 from kline_ops.drill.stage import Stage, garble, move_away, tear
 from kline_ops.exchange.faults import Fault, FaultKind
 
+#: Lines that a file has before one is garbled; seconds between two looks at it.
+_GARBLED_FROM, _LOOK = 4, 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class Sign:
@@ -53,6 +56,11 @@ class Trouble:
     kinds: frozenset[FaultKind] = frozenset()
     #: Its traces outlive it: it comes after all others.
     last: bool = False
+    #: What a candle that it costs may truly be put down to, where nothing is fetched from REST: kinds
+    #: of :class:`kline_ops.gaps.model.Cause`. None: it costs no candle.
+    causes: frozenset[str] = frozenset()
+    #: Without REST the candles before it are gone with it: it comes before all others then.
+    forgets: bool = False
 
 
 # How they begin.
@@ -123,8 +131,13 @@ async def _torn(stage: Stage, _seconds: float) -> None:
     await stage.while_down(tear, kill=True)
 
 
-async def _garbled(stage: Stage, _seconds: float) -> None:
+async def _garbled(stage: Stage, _seconds: float) -> int:
+    # A file without any row of ours is nobody's to repair: there is to be another one.
+    while stage.csv.read_bytes().count(b"\n") < _GARBLED_FROM:
+        await stage.sleep(_LOOK)
+    began_ms = stage.clock.wall_ms()
     await stage.while_down(garble, kill=False)
+    return began_ms
 
 
 async def _stopped(stage: Stage, seconds: float) -> None:
@@ -156,67 +169,79 @@ _REST = (Sign("backfill_failed"),)
 _FULL = (Sign("disk_full"),)
 _NOTHING: tuple[Sign, ...] = ()
 
+# What their losses are put down to.
+
+_IN_VAIN = "disconnect refused"
+_CLEAN_END = "stopped restart"
+
 _K = FaultKind
 
 
 def _of(
-    name: str, kinds: set[FaultKind], begin: Begin, signs: tuple[Sign, ...], *times: float
-) -> Trouble:
+    name: str, kinds: set[FaultKind], begin: Begin, signs: tuple[Sign, ...], causes: str,
+    *times: float,
+) -> Trouble:  # fmt: skip
     within, lasts, needs = times
-    return Trouble(name, begin, signs, within, lasts, needs, frozenset(kinds))
+    trouble = Trouble(name, begin, signs, within, lasts, needs, frozenset(kinds))
+    return replace(trouble, causes=frozenset(causes.split()))
 
 
-def _on(kind: FaultKind, signs: tuple[Sign, ...], *times: float, **fields: Any) -> Trouble:
+def _on(
+    kind: FaultKind, signs: tuple[Sign, ...], causes: str, *times: float, **fields: Any
+) -> Trouble:
     """A fault of the exchange by its own name."""
-    return _of(kind.value, {kind}, _exchange(kind, **fields), signs, *times)
+    return _of(kind.value, {kind}, _exchange(kind, **fields), signs, causes, *times)
 
 
 def _reconnecting(
-    kind: FaultKind, signs: tuple[Sign, ...], *times: float, **fields: Any
+    kind: FaultKind, signs: tuple[Sign, ...], causes: str, *times: float, **fields: Any
 ) -> Trouble:
     """A fault that meets who connects: the connection is cut."""
-    return _of(kind.value, {kind, _K.CUT}, _exchange(kind, _K.CUT, **fields), signs, *times)
+    begin = _exchange(kind, _K.CUT, **fields)
+    return _of(kind.value, {kind, _K.CUT}, begin, signs, causes, *times)
 
 
 def _closing(code: int) -> Trouble:
     begin = _exchange(_K.CLOSE, code=code)
-    return _of(f"close-{code}", {_K.CLOSE}, begin, _ended(code=code), pace.AT_ONCE, 0.0, 1.2)
+    signs = _ended(code=code)
+    return _of(f"close-{code}", {_K.CLOSE}, begin, signs, "disconnect", pace.AT_ONCE, 0.0, 1.2)
 
 
 def _resting(kind: FaultKind, signs: tuple[Sign, ...], *times: float, **fields: Any) -> Trouble:
     begin = _unclosed(kind, **fields)
-    return _of(kind.value, {kind, _K.WITHHOLD}, begin, signs, *times)
+    return _of(kind.value, {kind, _K.WITHHOLD}, begin, signs, "unclosed", *times)
 
 
 #: In groups; a drill shuffles them. The numbers: noticed within, lasts, needs in all.
 TROUBLES: tuple[Trouble, ...] = (
     # Connections end.
-    _on(_K.CUT, _ended(code=1006), pace.AT_ONCE, 0.0, 1.2),
+    _on(_K.CUT, _ended(code=1006), "disconnect", pace.AT_ONCE, 0.0, 1.2),
     _closing(1000),
     _closing(1001),
     _closing(1011),
     _of("shutdown", {_K.SHUTDOWN}, _exchange(_K.SHUTDOWN, code=1001),
-        (Sign("shutdown_notice"),), pace.AT_ONCE, 1.0, 1.1),
+        (Sign("shutdown_notice"),), "disconnect", pace.AT_ONCE, 1.0, 1.1),
     # Connections can not be made.
-    _reconnecting(_K.ACCEPT_CLOSE, _ended(code=1013), pace.AT_ONCE, 1.2, 2.2, code=1013),
-    _reconnecting(_K.REFUSE, _ended(reason="HTTP 503"), pace.AT_ONCE, 1.2, 2.3),
-    _reconnecting(_K.REFUSE_TCP, _ended(reason="refused"), pace.AT_ONCE, 1.2, 2.3),
-    _reconnecting(_K.HANG, _ended(reason="no handshake"), pace.UNANSWERED, 2.0, 3.2),
+    _reconnecting(_K.ACCEPT_CLOSE, _ended(code=1013), _IN_VAIN, pace.AT_ONCE, 1.2, 2.2,
+                  code=1013),
+    _reconnecting(_K.REFUSE, _ended(reason="HTTP 503"), _IN_VAIN, pace.AT_ONCE, 1.2, 2.3),
+    _reconnecting(_K.REFUSE_TCP, _ended(reason="refused"), _IN_VAIN, pace.AT_ONCE, 1.2, 2.3),
+    _reconnecting(_K.HANG, _ended(reason="no handshake"), _IN_VAIN, pace.UNANSWERED, 2.0, 3.2),
     _of("endpoint-dead", {_K.REFUSE_TCP, _K.CUT}, _endpoint,
-        (Sign("endpoint_changed"),), pace.FAILOVER, 2.0, 2.4),
+        (Sign("endpoint_changed"),), _IN_VAIN, pace.FAILOVER, 2.0, 2.4),
     # Connections bring nothing.
-    _on(_K.SILENCE, _MUTE, pace.SILENT, 2.6, 2.9),
-    _on(_K.HALF_OPEN, (*_MUTE, Sign("disconnected")), pace.SILENT, 2.6, 2.9),
-    _reconnecting(_K.ACK_ONLY, _MUTE, pace.SILENT_ANEW, 1.0, 3.2),
-    _on(_K.DEAD_STREAM, _MUTE, pace.SILENT, 2.6, 2.9),
+    _on(_K.SILENCE, _MUTE, "silence", pace.SILENT, 2.6, 2.9),
+    _on(_K.HALF_OPEN, (*_MUTE, Sign("disconnected")), f"silence {_IN_VAIN}", pace.SILENT, 2.6, 2.9),
+    _reconnecting(_K.ACK_ONLY, _MUTE, "disconnect silence", pace.SILENT_ANEW, 1.0, 3.2),
+    _on(_K.DEAD_STREAM, _MUTE, "silence", pace.SILENT, 2.6, 2.9),
     # Frames.
     _resting(_K.WITHHOLD, _HOLE, pace.MISSING, 0.0, 1.2),
-    _on(_K.LATE, _HOLE, pace.MISSING_NEXT, 1.6, 2.2, delay=1.2),
-    _on(_K.DOUBLED, _NOTHING, 0.0, 1.6, 1.7),
-    _on(_K.DISORDERED, _HOLE, pace.MISSING_NEXT, 2.2, 2.4),
-    _on(_K.TRUNCATED, (Sign("frame_rejected"), *_HOLE), pace.MISSING_NEXT, 1.6, 2.0),
+    _on(_K.LATE, _HOLE, "unclosed", pace.MISSING_NEXT, 1.6, 2.2, delay=1.2),
+    _on(_K.DOUBLED, _NOTHING, "", 0.0, 1.6, 1.7),
+    _on(_K.DISORDERED, _HOLE, "unclosed", pace.MISSING_NEXT, 2.2, 2.4),
+    _on(_K.TRUNCATED, (Sign("frame_rejected"), *_HOLE), "rejected", pace.MISSING_NEXT, 1.6, 2.0),
     _of("strange-frames", {_K.INJECT, _K.GARBAGE, _K.FOREIGN, _K.IMPOSSIBLE}, _strange,
-        (Sign("frame_rejected", {"reason": "drill"}),), pace.AT_ONCE, 0.0, 0.3),
+        (Sign("frame_rejected", {"reason": "drill"}),), "", pace.AT_ONCE, 0.0, 0.3),
     # REST, while the closing frame of a candle is missing.
     _resting(_K.REST_DOWN, _REST, pace.MISSING, 0.6, 2.4),
     _resting(_K.REST_LIMITED, _REST, pace.MISSING, 0.6, 2.4),
@@ -225,23 +250,25 @@ TROUBLES: tuple[Trouble, ...] = (
     _resting(_K.REST_LAGGING, _HOLE, pace.MISSING, 1.2, 2.8, delay=0.8),
     _resting(_K.REST_STALE, _HOLE, pace.MISSING, 1.2, 2.6, delay=0.8),
     # The market, and its time.
-    _of("amend", {_K.AMEND}, _amended, _NOTHING, 0.0, 1.0, 1.1),
-    _on(_K.MAINTENANCE, _HOLE, pace.MISSING_WHOLE, 1.6, 2.6),
-    _on(_K.QUIET, _HOLE, pace.MISSING_WHOLE, 1.6, 2.4, closes=False),
+    _of("amend", {_K.AMEND}, _amended, _NOTHING, "", 0.0, 1.0, 1.1),
+    _on(_K.MAINTENANCE, _HOLE, "unclosed silence exchange", pace.MISSING_WHOLE, 1.6, 2.6),
+    _on(_K.QUIET, _HOLE, "unclosed silence", pace.MISSING_WHOLE, 1.6, 2.4, closes=False),
     # What the exchange has said of its time is believed for minutes after.
-    replace(_on(_K.SKEW, (Sign("clock_skewed"),), pace.SKEW, 2.6, 2.8, offset=1.5), last=True),
+    replace(_on(_K.SKEW, (Sign("clock_skewed"),), "unclosed rejected", pace.SKEW, 2.6, 2.8,
+                offset=1.5), last=True),
     # The recorder's process.
-    _of("kill-9", set(), _killed, _BEGUN, pace.START, 0.0, 1.6),
-    _of("sigterm", set(), _terminated, _BEGUN, pace.START, 0.0, 1.7),
-    _of("sigstop", set(), _stopped, _NOTHING, 0.0, 2.0, 2.2),
-    _of("planned-restart", set(), _renewed, _NOTHING, 0.0, 1.2, 1.3),
+    _of("kill-9", set(), _killed, _BEGUN, "crash", pace.START, 0.0, 1.6),
+    _of("sigterm", set(), _terminated, _BEGUN, _CLEAN_END, pace.START, 0.0, 1.7),
+    _of("sigstop", set(), _stopped, _NOTHING, "hung", 0.0, 2.0, 2.2),
+    _of("planned-restart", set(), _renewed, _NOTHING, "restart", 0.0, 1.2, 1.3),
     # The disk, and the file.
-    _of("disk-full", set(), _disk(DiskFault.FULL), _FULL, pace.DISK, 1.4, 2.3),
-    _of("disk-eio", set(), _disk(DiskFault.BROKEN), _FULL, pace.DISK, 1.4, 2.5),
-    _of("disk-read-only", set(), _disk(DiskFault.READ_ONLY), _FULL, pace.DISK, 1.4, 2.5),
-    _of("disk-short", set(), _disk(DiskFault.SHORT), _NOTHING, 0.0, 1.4, 1.5),
-    _of("disk-slow", set(), _disk(DiskFault.SLOW), _NOTHING, 0.0, 1.4, 1.6),
-    _of("torn-row", set(), _torn, _REPAIRED, pace.START, 0.0, 1.6),
-    _of("garbled-row", set(), _garbled, _REPAIRED, pace.START, 0.0, 1.7),
-    _of("file-moved", set(), _moved, _REPAIRED, pace.GONE, 0.0, 1.3),
+    _of("disk-full", set(), _disk(DiskFault.FULL), _FULL, "disk", pace.DISK, 1.4, 2.3),
+    _of("disk-eio", set(), _disk(DiskFault.BROKEN), _FULL, "disk", pace.DISK, 1.4, 2.5),
+    _of("disk-read-only", set(), _disk(DiskFault.READ_ONLY), _FULL, "disk", pace.DISK, 1.4, 2.5),
+    _of("disk-short", set(), _disk(DiskFault.SHORT), _NOTHING, "disk", 0.0, 1.4, 1.5),
+    _of("disk-slow", set(), _disk(DiskFault.SLOW), _NOTHING, "disk", 0.0, 1.4, 1.6),
+    _of("torn-row", set(), _torn, _REPAIRED, "crash repaired", pace.START, 0.0, 1.6),
+    _of("garbled-row", set(), _garbled, _REPAIRED, f"{_CLEAN_END} repaired", pace.START, 0.0, 1.7),
+    replace(_of("file-moved", set(), _moved, _REPAIRED, "repaired", pace.GONE, 0.0, 1.3),
+            forgets=True),
 )  # fmt: skip

@@ -18,8 +18,12 @@ from kline_ops.errors import InputError, KlineOpsError
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def conduct(plan: Plan, seed: int, keep: Path | None, tell: Tell) -> Report:
+def conduct(
+    plan: Plan, seed: int, keep: Path | None, tell: Tell, *, backfill: bool = True
+) -> Report:
     """Go through a plan. Ctrl+C and SIGTERM end it; the report then tells what was done so far.
+
+    Without ``backfill`` candles are lost, and the report says what the event log puts each down to.
 
     Raises:
         InputError: ``keep`` is not empty, or no folder.
@@ -27,7 +31,7 @@ def conduct(plan: Plan, seed: int, keep: Path | None, tell: Tell) -> Report:
     """
     try:
         with _folder(keep) as folder:
-            return asyncio.run(_conduct(Drill(plan, seed, folder, tell)))
+            return asyncio.run(_conduct(Drill(plan, seed, folder, tell, backfill=backfill)))
     except OSError as error:
         hint = "check the free space, or --keep with another folder"
         raise KlineOpsError(f"the drill can not go on: {error}", hint=hint) from None

@@ -63,7 +63,9 @@ def time_outs() -> dict[str, float]:
     }
 
 
-def config(ws_url: str, failover_url: str, rest_url: str, since: str) -> dict[str, Any]:
+def config(
+    ws_url: str, failover_url: str, rest_url: str, since: str, *, backfill: bool = True
+) -> dict[str, Any]:
     """The recorder's config file, as a tree; candles are owed from ``since`` on."""
     return {
         "data_dir": "data",
@@ -84,6 +86,6 @@ def config(ws_url: str, failover_url: str, rest_url: str, since: str) -> dict[st
             "stall_timeout": STALL,
             "proof_timeout": PROOF,
         },
-        "record": {"grace": GRACE, "rest_patience": 1.0, "since": since},
+        "record": {"grace": GRACE, "rest_patience": 1.0, "since": since, "backfill": backfill},
         "logger": {"preset": "dev"},
     }

@@ -34,15 +34,19 @@ class Plan:
         return trouble.lasts * min(self.pace, _LONGEST)
 
 
-def make_plan(seed: int, seconds: float, only: Collection[str] = ()) -> Plan:
+def make_plan(
+    seed: int, seconds: float, only: Collection[str] = (), *, backfill: bool = True
+) -> Plan:
     """The same seed is the same order; with less time there are fewer of them.
+
+    Without ``backfill`` what makes the recorder forget comes first: there is least to forget then.
 
     Raises:
         InputError: no such fault, or no time for any.
     """
     wanted = _named(only)
     random.Random(seed).shuffle(wanted)  # noqa: S311 - an order, no secret
-    wanted.sort(key=lambda trouble: trouble.last)
+    wanted.sort(key=lambda each: (backfill or not each.forgets, each.last))
     chosen: list[Trouble] = []
     if not math.isfinite(seconds):
         raise InputError(f"--seconds {seconds:g} is no time", hint="--seconds 90")

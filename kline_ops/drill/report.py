@@ -7,7 +7,11 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from kline_ops.drill.faults import Trouble
+from kline_ops.drill.holes import Hole
 from kline_ops.market.candle import Candle
+
+#: What closed before the first fault, as a fault.
+BEFORE = "(before)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,8 @@ class Outcome:
     #: From its end until every owed candle was on disk and a connection was live.
     recovered: float | None = None
     counts: Counts = field(default_factory=Counts)
+    #: Where nothing is fetched from REST: the holes that it left.
+    holes: list[Hole] = field(default_factory=list)
 
     @property
     def in_time(self) -> bool:
@@ -99,6 +105,10 @@ class Report:
     #: What must not be and is no fault's own: a recorder that died, lines that are no rows.
     remarks: list[str] = field(default_factory=list)
     interrupted: bool = False
+    #: False: losses are expected, and it is asked whether each is explained truly.
+    backfill: bool = True
+    #: Those of the candles that closed before the first fault.
+    holes_before: list[Hole] = field(default_factory=list)
 
     def total(self) -> Counts:
         """All candles of the drill."""
@@ -107,21 +117,34 @@ class Report:
     def findings(self) -> list[str]:
         """What is wrong, a line each; empty: nothing is."""
         found = list(self.remarks)
+        for name, hole in self.holes():
+            if not hole.is_true:
+                truth = " or ".join(sorted(hole.truth)) or "anything: it should cost none"
+                told = f"{hole.gap.missing} candle(s) put down to {hole.cause.kind}"
+                found.append(f"{name}: {told}, not to {truth}")
         for outcome in self.outcomes:
             name, within = outcome.trouble.name, outcome.trouble.within
-            if outcome.trouble.signs and outcome.noticed is None:
+            # Without REST what it is needed for is not noticed.
+            if self.backfill and outcome.trouble.signs and outcome.noticed is None:
                 found.append(f"{name}: not noticed")
-            elif not outcome.in_time:
+            elif self.backfill and not outcome.in_time:
                 found.append(f"{name}: noticed after {outcome.noticed:.2f} s, not {within:.2f} s")
             if outcome.recovered is None:
                 found.append(f"{name}: not all was well again")
         total = self.total()
-        flaws = {"lost": total.lost, "doubled": total.doubled, "wrong": total.wrong}
+        flaws = {"doubled": total.doubled, "wrong": total.wrong}
+        if self.backfill:
+            flaws = {"lost": total.lost, **flaws}
         return found + [f"candles {what}: {number}" for what, number in flaws.items() if number]
+
+    def holes(self) -> list[tuple[str, Hole]]:
+        """All holes that were looked into, each with the name of its fault."""
+        before = [(BEFORE, hole) for hole in self.holes_before]
+        return before + [(each.trouble.name, hole) for each in self.outcomes for hole in each.holes]
 
     def as_object(self) -> dict[str, Any]:
         """The same for JSON. Times of day in milliseconds, durations in seconds."""
-        return {
+        told = {
             "seed": self.seed,
             "seconds": round(self.seconds, 3),
             "interrupted": self.interrupted,
@@ -132,6 +155,10 @@ class Report:
             "total": asdict(self.total()),
             "findings": self.findings(),
         }
+        if not self.backfill:
+            holes = [{"fault": name, **hole.as_object()} for name, hole in self.holes()]
+            told |= {"backfill": False, "holes": holes}
+        return told
 
 
 def _object(outcome: Outcome) -> dict[str, Any]:

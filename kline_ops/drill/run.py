@@ -7,6 +7,7 @@ between them. What the recorder notices is read from its own event log, what it 
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from kline_ops.drill.child import Child
 from kline_ops.drill.disk import DiskControl
 from kline_ops.drill.evidence import CandleFile, EventLog
 from kline_ops.drill.faults import Trouble
+from kline_ops.drill.holes import BEGINNING, explained, gaps
 from kline_ops.drill.plan import Plan
 from kline_ops.drill.recorder import load
 from kline_ops.drill.report import Counts, Outcome, Report, count
@@ -28,6 +30,7 @@ from kline_ops.errors import EXIT_GOOD, KlineOpsError
 from kline_ops.exchange.altered import AlteredMarket
 from kline_ops.exchange.market import Market
 from kline_ops.exchange.server import ExchangeServer
+from kline_ops.gaps.history import read_history
 from kline_ops.market import timestamp
 
 #: Seconds between two looks at the recorder.
@@ -53,9 +56,14 @@ class Window:
 
 
 class Drill:
-    """One drill. ``folder`` is its home: the recorder's files stay there."""
+    """One drill. ``folder`` is its home: the recorder's files stay there.
 
-    def __init__(self, plan: Plan, seed: int, folder: Path, tell: Tell) -> None:
+    Without ``backfill`` the recorder fetches nothing from REST: what it loses stays lost.
+    """
+
+    def __init__(
+        self, plan: Plan, seed: int, folder: Path, tell: Tell, *, backfill: bool = True
+    ) -> None:
         self._plan = plan
         self._seed = seed
         self._folder = folder
@@ -63,8 +71,11 @@ class Drill:
         self._clock = SystemClock()
         #: What came before the first fault, and each fault.
         self._windows: list[Window] = []
+        #: Candles that were on disk once; in which window those went that are gone.
+        self._kept: set[int] = set()
+        self._gone: dict[int, int] = {}
         left_out = tuple(trouble.name for trouble in plan.left_out)
-        self.report = Report(seed, 0.0, pace.time_outs(), [], left_out)
+        self.report = Report(seed, 0.0, pace.time_outs(), [], left_out, backfill=backfill)
 
     async def run(self) -> None:
         """Go through the plan; :attr:`report` says what it came to, after a cancellation too.
@@ -99,7 +110,8 @@ class Drill:
         self._since_ms = INTERVAL.floor(self._clock.wall_ms())
         first, second = servers
         since = timestamp.to_text(self._since_ms)
-        tree = pace.config(first.ws_url, second.ws_url, first.rest_url, since)
+        urls = first.ws_url, second.ws_url, first.rest_url
+        tree = pace.config(*urls, since, backfill=self.report.backfill)
         config.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
         settings = load(config)
         self._log = EventLog(settings.events_file, INTERVAL)
@@ -170,10 +182,15 @@ class Drill:
         await asyncio.sleep(_LOOK)
 
     def _is_well(self, stage: Stage) -> bool:
-        """Every owed candle is on disk, and a connection delivers."""
+        """Every owed candle is on disk, without backfill the newest; and a connection delivers."""
         until_ms = self._clock.wall_ms() - _ON_ITS_WAY_MS
         last_ms = INTERVAL.shift(INTERVAL.floor(until_ms), -1)
-        missing = [ms for ms in self._opens(last_ms) if ms not in self._file.rows]
+        opens = self._opens(last_ms)
+        if not self.report.backfill:
+            if not self._file.rows:
+                return False
+            opens = opens[-1:]
+        missing = [ms for ms in opens if ms not in self._file.rows]
         owed = (stage.servers[0].truth(SYMBOL, INTERVAL, ms, ms) for ms in missing)
         return bool(self._log.live) and not any(owed)
 
@@ -186,6 +203,9 @@ class Drill:
         end = INTERVAL.floor(self._clock.wall_ms() - _ON_ITS_WAY_MS)
         window = Window(start, end, frozenset(self._log.from_rest))
         window.counts = self._count(stage, window)
+        for open_ms in self._kept.difference(self._file.rows):
+            self._gone.setdefault(open_ms, len(self._windows))
+        self._kept |= self._file.rows.keys()
         self._windows.append(window)
 
     def _count(self, stage: Stage, window: Window) -> Counts:
@@ -206,9 +226,28 @@ class Drill:
             self.report.before = counts[0]
             for outcome, its_counts in zip(self.report.outcomes, counts[1:], strict=True):
                 outcome.counts = its_counts
+        if not self.report.backfill and counts:
+            self._explain()
         remarks = self.report.remarks
         remarks += stage.child.deaths
         if self._file.strange:
             remarks.append(f"{self._file.strange} lines of the file are no rows, or out of order")
         if code not in {EXIT_GOOD, None}:
             remarks.append(f"the recorder ended with exit code {code} when it was told to stop")
+
+    def _explain(self) -> None:
+        """What the event log says of each hole that the file has in the end."""
+        history = read_history(self._log.path)
+        last_ms = INTERVAL.shift(self._windows[-1].end, -1)
+        for gap in gaps(self._opens(last_ms), self._file.rows, INTERVAL):
+            # A candle that was on disk is lost to the fault that took it from there.
+            number = self._gone.get(gap.first_missing_ms)
+            if number is None:
+                starts = [window.start for window in self._windows]
+                number = max(0, bisect_right(starts, gap.first_missing_ms) - 1)
+            if number:
+                outcome = self.report.outcomes[number - 1]
+                truth, holes = outcome.trouble.causes, outcome.holes
+            else:
+                truth, holes = BEGINNING, self.report.holes_before
+            holes.append(explained(history, gap, INTERVAL, truth))

@@ -11,7 +11,7 @@ from rich.table import Table
 from kline_ops.drill import pace
 from kline_ops.drill.faults import Trouble
 from kline_ops.drill.plan import Plan
-from kline_ops.drill.report import Counts, Outcome, Report
+from kline_ops.drill.report import BEFORE, Counts, Outcome, Report
 from kline_ops.market import timestamp
 
 _COLUMNS = (
@@ -72,7 +72,7 @@ def as_text(report: Report, width: int | None = None) -> str:
     table = Table(box=None, pad_edge=False)
     for title in _COLUMNS:
         table.add_column(title, justify="left" if title in {"fault", "began"} else "right")
-    table.add_row("(before)", "", "", "", "", *map(str, report.before))
+    table.add_row(BEFORE, "", "", "", "", *map(str, report.before))
     for outcome in report.outcomes:
         table.add_row(*_row(outcome))
     text = StringIO()
@@ -82,6 +82,8 @@ def as_text(report: Report, width: int | None = None) -> str:
         lines.append(f"left out: {', '.join(report.left_out)}")
     if report.interrupted:
         lines.append("ended before its time")
+    if not report.backfill:
+        lines += ["", "backfill is off: losses are expected", *_holes(report)]
     lines += ["", _sum(report.total()), *(f"! {finding}" for finding in report.findings())]
     return "\n".join(lines)
 
@@ -95,6 +97,14 @@ def _row(outcome: Outcome) -> list[str]:
         _seconds(trouble.within) if trouble.signs else "-",
         _seconds(outcome.recovered),
         *map(str, outcome.counts),
+    ]
+
+
+def _holes(report: Report) -> list[str]:
+    return [
+        f"{name:<15} {timestamp.to_text(hole.gap.first_missing_ms)[11:19]} {hole.gap.missing:>3}"
+        f"  {hole.cause.kind:<11} {'' if hole.is_true else 'NOT TRUE: '}{hole.cause.text}"
+        for name, hole in report.holes()
     ]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from kline_ops.clock import Clock
-from kline_ops.events import Banned, Bus, ConnectDelayed, ShutdownNotice
+from kline_ops.events import Banned, Bus, ConnectDelayed, Event, HoleFound, ShutdownNotice
 from kline_ops.feed import happenings as rules
 from kline_ops.feed.attempts import Attempts
 from kline_ops.feed.connection import Connection, Ending, Options
@@ -120,6 +120,12 @@ class Feed:
     def witnessed(self, name: str, traded: bool | None) -> None:  # noqa: FBT001 - an answer
         """Has the market of this stream traded since it was heard? None where nobody can tell."""
         self._apply(rules.Witnessed(name, traded))
+
+    def hear(self, event: Event) -> None:
+        """Listener: where a hole is found, the frames that could not be used are told."""
+        if isinstance(event, HoleFound):
+            for rejected in self.rejects.untold(self._clock.monotonic()):
+                self._bus.emit(rejected)
 
     def live_since(self) -> float | None:
         """Since when (monotonic seconds) the connection in charge has been live, or None."""

@@ -84,6 +84,8 @@ def describe(event: Event) -> tuple[int, str]:  # noqa: C901, PLR0911, PLR0912 -
             return INFO, f"the disk is back after {e.seconds:.0f} s: {e.written} candle(s) written"
         case events.Suspended() as e:
             return WARNING, f"this machine was suspended for {e.seconds:.0f} s; catching up"
+        case events.HeldUp() as e:
+            return WARNING, f"this process stood still for {e.seconds:.1f} s"
         case events.ClockStepped() as e:
             where = "forward" if e.seconds > 0 else "back"
             return WARNING, f"this machine's clock was set {where} by {abs(e.seconds):.1f} s"

@@ -50,6 +50,24 @@ def test_what_leaves_traces_comes_last() -> None:
         assert make_plan(seed, 300).chosen[-1].name == "skew"
 
 
+def test_without_backfill_what_makes_it_forget_comes_first() -> None:
+    for seed in range(5):
+        plan = make_plan(seed, 300, backfill=False)
+        assert plan.chosen[0].name == "file-moved"
+        assert plan.chosen[-1].name == "skew"
+        others = [name for name in names(make_plan(seed, 300).chosen) if name != "file-moved"]
+        assert names(plan.chosen)[1:] == others
+
+
+def test_causes_are_kinds_that_there_are() -> None:
+    kinds = {
+        "restart", "disconnect", "refused", "silence", "unclosed", "rejected", "crash", "stopped",
+        "hung", "disk", "repaired", "suspended", "ban", "exchange",
+    }  # fmt: skip
+    for trouble in TROUBLES:
+        assert trouble.causes <= kinds, trouble.name
+
+
 def test_with_less_time_faults_are_left_out_and_named() -> None:
     plan = make_plan(1, 30)
     assert plan.seconds <= 30

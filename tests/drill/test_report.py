@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 
 from kline_ops.drill.faults import TROUBLES
+from kline_ops.drill.holes import Hole, gaps
 from kline_ops.drill.report import Counts, Outcome, Report, count
 from kline_ops.drill.table import as_text
+from kline_ops.gaps.model import Cause, Gap
 from kline_ops.market.candle import Candle
+from kline_ops.market.interval import parse
 
 BY_NAME = {trouble.name: trouble for trouble in TROUBLES}
 
@@ -85,6 +88,55 @@ def test_findings_are_named() -> None:
         "candles lost: 1",
     ]
     assert all(f"! {finding}" in as_text(report) for finding in report.findings())
+
+
+def hole(kind: str, *truth: str) -> Hole:
+    gap = Gap(1000, 4000, 2000, 3000, 2, 3)
+    return Hole(gap, Cause(kind, f"it was {kind}", 1.5), frozenset(truth))
+
+
+def test_without_backfill_a_loss_is_no_finding_but_a_cause_that_is_not_true_is() -> None:
+    lost = Counts(4, 2, 2, lost=2)
+    outcomes = [
+        outcome("cut", noticed=None, counts=lost, holes=[hole("disconnect", "disconnect")]),
+        outcome("refuse", counts=lost, holes=[hole("silence", "refused", "disconnect")]),
+        outcome("doubled", counts=lost, holes=[hole("unknown")]),
+    ]
+    before = [hole("restart", "restart", "unknown")]
+    report = Report(1, 9.0, {}, outcomes, (), backfill=False, holes_before=before)
+    assert report.findings() == [
+        "refuse: 2 candle(s) put down to silence, not to disconnect or refused",
+        "doubled: 2 candle(s) put down to unknown, not to anything: it should cost none",
+    ]
+    text = as_text(report)
+    assert "backfill is off: losses are expected" in text
+    assert "cut             00:00:02   2  disconnect  it was disconnect" in text
+    assert "NOT TRUE: it was silence" in text
+    told = json.loads(json.dumps(report.as_object()))
+    assert told["backfill"] is False
+    assert [each["fault"] for each in told["holes"]] == ["(before)", "cut", "refuse", "doubled"]
+    assert told["holes"][2] == {
+        "fault": "refuse", "first": "1970-01-01T00:00:02Z", "last": "1970-01-01T00:00:03Z",
+        "candles": 2, "cause": "silence", "text": "it was silence", "dark": 1.5, "true": False,
+    }  # fmt: skip
+
+
+def test_with_backfill_nothing_is_said_of_holes() -> None:
+    report = Report(1, 9.0, {}, [outcome("cut")], ())
+    assert "backfill" not in as_text(report)
+    assert not {"backfill", "holes"} & report.as_object().keys()
+
+
+def test_gaps_are_the_runs_without_a_row() -> None:
+    opens = range(1000, 10_000, 1000)
+    found = list(gaps(opens, {2000, 5000, 6000, 7000}, parse("1s")))
+    assert found == [
+        Gap(None, 2000, 1000, 1000, 1, 2),
+        Gap(2000, 5000, 3000, 4000, 2, 3),
+        Gap(7000, None, 8000, 9000, 2, 3),
+    ]
+    assert list(gaps(opens, set(opens), parse("1s"))) == []
+    assert list(gaps(range(0), set(), parse("1s"))) == []
 
 
 def test_the_same_as_json() -> None:

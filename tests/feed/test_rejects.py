@@ -21,7 +21,7 @@ def test_more_of_a_kind_are_told_together_after_a_minute(start: float) -> None:
     for second in range(59):
         assert rejects.count("not JSON", b"b", start + second) is None
     told = rejects.count("not JSON", b"c", start + 60.0)
-    assert told == FrameRejected(reason="not JSON", count=60, sample="c")
+    assert told == FrameRejected(reason="not JSON", count=60, sample="c", seconds=60.0)
     assert rejects.count("not JSON", b"d", start + 61.0) is None
     assert rejects.total == 62
 
@@ -54,6 +54,22 @@ def test_reasons_without_end_become_one() -> None:
     last = rejects.count("yet another", b"x", 60.0)
     assert last is not None
     assert sum(event.count for event in told) + last.count == rejects.total == 5_001
+
+
+def test_what_was_not_told_is_told_when_asked_for_with_how_long_ago_it_came() -> None:
+    rejects = Rejects()
+    assert rejects.untold(0.0) == []
+    for second in range(4):
+        rejects.count("not JSON", b"%d" % second, float(second))
+    rejects.count("other", b"x", 4.0)
+    assert rejects.untold(10.0) == [
+        FrameRejected(reason="not JSON", count=3, sample="3", seconds=2.0, ago=7.0)
+    ]  # fmt: skip
+    assert rejects.untold(11.0) == []
+    assert rejects.count("not JSON", b"e", 12.0) is None
+    told = rejects.count("not JSON", b"f", 61.0)
+    assert told == FrameRejected(reason="not JSON", count=2, sample="f", seconds=49.0)
+    assert rejects.untold(70.0) == []
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,10 @@ from kline_ops.observe.describe import describe
             "this machine was suspended for 90 s; catching up",
         ),
         (
+            events.HeldUp(seconds=12.34),
+            "this process stood still for 12.3 s",
+        ),
+        (
             events.ClockStepped(seconds=3600.0),
             "this machine's clock was set forward by 3600.0 s",
         ),
