@@ -135,7 +135,8 @@ def _reading(paths: list[str]) -> Iterator[Callable[[int], None] | None]:
         return
     from kline_ops.cli.progress import meter
 
-    with meter("reading", quiet=True) as progress:
+    # Other processes are begun meanwhile: no thread is to run beside.
+    with meter("reading", quiet=True, threads=False) as progress:
         progress.begin(size)
         yield progress.advance
 
