@@ -162,7 +162,8 @@ def test_the_whole_drill_without_backfill(machine: Machine, seed: str) -> None:
     drilling = machine.begin("drill", "--no-backfill", "--seed", seed, "--json")
     output, errors = drilling.communicate(timeout=200)
     told = json.loads(output)
-    assert (told["findings"], drilling.returncode) == ([], 0), errors
+    # How soon each fault is noticed is asked of the drill with backfill.
+    assert untrue(told) == [], errors
     assert told["left_out"] == []
     assert len({hole["cause"] for hole in told["holes"]}) >= 5
     assert told["total"]["lost"] > 20
