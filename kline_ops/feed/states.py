@@ -23,6 +23,9 @@ class State(enum.Enum):
     DRAINING = "draining"
     CLOSED = "closed"
 
+    #: By identity: it is looked up with each message, and an enum's own takes ten times as long.
+    __hash__ = object.__hash__
+
 
 class Turn(enum.Enum):
     """What can happen to a connection."""
