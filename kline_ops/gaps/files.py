@@ -73,16 +73,6 @@ def parts(source: read.Source, label: str = "", *, values: bool = False) -> Iter
                 yield Part(at, decoder, found)
 
 
-def rows(source: read.Source) -> Iterator[Row]:
-    """Every good row, in the order of the file."""
-    for part in parts(source):
-        layout = part.decoder.layout
-        if layout is not None:
-            times = (ms for piece in part.rows.pieces for ms in piece)
-            for ms, text in zip(times, part.rows.texts, strict=True):
-                yield Row(ms, text.rstrip(b"\r").split(b","), layout)
-
-
 def rows_at(path: str, survey: Survey, wanted: SlotSet) -> list[Row]:
     """The rows of these slots, as often as they are there. Most of the file is passed over."""
     return steadily(path, lambda source: list(_wanted(source, survey, wanted)))
