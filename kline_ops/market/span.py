@@ -33,8 +33,10 @@ def without(spans: Iterable[Span], cut: Span) -> list[Span]:
         if not span.overlaps(cut):
             left.append(span)
             continue
-        parts = (Span(span.first, cut.first), Span(cut.end, span.end))
-        left += [part for part in parts if part.first < part.end]
+        if span.first < cut.first:
+            left.append(Span(span.first, cut.first))
+        if cut.end < span.end:
+            left.append(Span(cut.end, span.end))
     return left
 
 

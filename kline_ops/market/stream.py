@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kline_ops.market.interval import Interval
 
@@ -19,11 +19,13 @@ class Stream:
 
     symbol: str
     interval: Interval
+    #: As in the URL: ``btcusdt@kline_1h``, ``btcusdt@kline_1d@+08:00``; always lower case.
+    name: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def name(self) -> str:
-        """As in the URL: ``btcusdt@kline_1h``, ``btcusdt@kline_1d@+08:00``; always lower case."""
-        return f"{self.symbol.lower()}@kline_{self.interval.name}"
+    def __post_init__(self) -> None:
+        # Kept: it is looked up with each message.
+        name = f"{self.symbol.lower()}@kline_{self.interval.name}"
+        object.__setattr__(self, "name", name)
 
     @property
     def file_name(self) -> str:

@@ -97,6 +97,8 @@ class Sequence:
         """
         # The newest candle that was closed `grace` ago is the one before the candle then open.
         end = self.interval.floor(now_ms - grace_ms)
+        if not self.holes and (self.next_ms is None or self.next_ms >= end):
+            return []
         spans = [Span(hole.first, min(hole.end, end)) for hole in self.holes]
         if self.next_ms is not None:
             spans.append(Span(self.next_ms, end))

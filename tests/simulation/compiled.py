@@ -48,7 +48,9 @@ def compiled_folder() -> Path | None:
         print("compiling the rules …", file=sys.stderr, flush=True)
         subprocess.run(
             [mypyc, *(f"{module}.py" for module in _MODULES)],
-            cwd=beside, check=True, capture_output=True, text=True,
+            # Optimised more, it takes ten seconds longer and runs no faster.
+            cwd=beside, env={**os.environ, "MYPYC_OPT_LEVEL": "1"},
+            check=True, capture_output=True, text=True,
         )  # fmt: skip
     except (OSError, subprocess.CalledProcessError) as error:
         why = getattr(error, "stderr", "") or getattr(error, "stdout", "") or str(error)
