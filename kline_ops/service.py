@@ -112,8 +112,11 @@ class Session:
         listeners: tuple[Listener, ...] = (),
         supervised: bool = False,
         budget_file: Path | None = None,
+        on_begin: Callable[[], None] = lambda: None,
     ) -> None:
         self._supervised = supervised
+        #: Called when the candle file is this process's to write; its terminal is, too, from then on.
+        self._on_begin = on_begin
         #: Where the recorders of this machine share what the exchange allows an address.
         self._budget_file = budget_file or budget_path()
         self._settings = settings
@@ -164,6 +167,7 @@ class Session:
                 lambda traded: feed.witnessed(name, traded)
             )
             chores = {asyncio.create_task(self._beat(), name="beat")}
+            self._on_begin()
             try:
                 if await self._unless_stopped(asyncio.create_task(recorder.start(), name="open")):
                     self._announce()

@@ -32,6 +32,12 @@ async def record(settings: Settings, journal: Journal, preset: str) -> None:
         supervised = KEEPER_VARIABLE in os.environ
         if not supervised:
             remember_session(settings, os.getpid())
+
+        def begin() -> None:
+            keys.listen(
+                {"q": lambda: session.stop("key q"), "F10": lambda: session.stop("key F10")}
+            )
+
         session = Session(
             settings,
             journal,
@@ -39,13 +45,13 @@ async def record(settings: Settings, journal: Journal, preset: str) -> None:
             draw=random.SystemRandom().random,
             listeners=(log_event,),
             supervised=supervised,
+            on_begin=begin,
         )
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
                 continue  # started by nohup: it is to outlive its terminal
             loop.add_signal_handler(number, session.stop, signal.Signals(number).name)
-        keys.listen({"q": lambda: session.stop("key q"), "F10": lambda: session.stop("key F10")})
         await session.run()
     finally:
         keys.close()
