@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long lint types unit simulate picture
-.PHONY: bench-status bench-restart bench-faults bench-soak bench-gaps lock clean
+.PHONY: bench-status bench-restart bench-faults bench-dashboard bench-soak bench-gaps lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -36,14 +36,16 @@ test-long: $(VENV)/installed-dev  ## what takes longer than a developer waits
 	@sh scripts/need.sh tmux tmux
 	@sh scripts/need.sh chromium chromium
 	@PATH="$$PATH:/usr/sbin" sh scripts/need.sh cron cron
+	@sh scripts/need.sh systemd-analyze systemd
 	$(BIN)/pytest -m long -o faulthandler_timeout=600
 
 simulate: $(VENV)/installed-dev  ## months of trouble against the rules: SEEDS=1000, or SEED=12345 alone
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100) \
 		$(if $(SOCKETS),--socket-seeds $(SOCKETS)))
 
-picture: $(VENV)/installed-dev  ## draw docs/demo.svg from a real session
+picture: $(VENV)/installed-dev  ## draw the pictures in docs/ from real sessions (2 minutes)
 	$(BIN)/python scripts/picture.py $(BIN)/kline-ops docs/demo.svg
+	$(BIN)/python scripts/dashboard_picture.py $(BIN)/kline-ops docs/dashboard.svg
 
 bench-status: $(VENV)/installed-dev  ## how long `status` takes, beside `python -c pass` and others
 	$(BIN)/python -m tests.benchmarks.status
@@ -53,6 +55,9 @@ bench-restart: $(VENV)/installed-dev  ## what a planned restart costs: dark time
 
 bench-faults: $(VENV)/installed-dev  ## what each fault of an exchange costs, beside others (3 minutes)
 	$(BIN)/python -m tests.benchmarks.faults
+
+bench-dashboard: $(VENV)/installed-dev  ## what the dashboard costs: CPU, memory, pauses (2 minutes)
+	$(BIN)/python -m tests.benchmarks.dashboard
 
 bench-soak: $(VENV)/installed-dev  ## does memory grow: 10,000 replacements, an hour of 200 streams (10 minutes)
 	$(BIN)/python -m tests.benchmarks.soak

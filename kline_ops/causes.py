@@ -12,6 +12,7 @@ import socket
 import ssl
 
 from kline_ops.errors import KlineOpsError
+from kline_ops.secret import redacted
 
 _log = logging.getLogger(__name__)
 _ERRNO = re.compile(r"\[Errno ([0-9]+)\]")
@@ -33,9 +34,9 @@ def root_cause(error: BaseException) -> str:
 def in_one_line(error: Exception) -> str:
     """What went wrong, for an event; the traceback of what nobody expected goes to the log."""
     if isinstance(error, KlineOpsError):
-        return error.one_line()
+        return redacted(error.one_line())
     _log.error("unexpected", exc_info=error)
-    return f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+    return f"unexpected {type(error).__name__}: {' '.join(redacted(str(error)).split())}"
 
 
 def _system_words(error: OSError) -> str:
@@ -54,7 +55,7 @@ def _system_words(error: OSError) -> str:
 
 
 def _short(text: str) -> str:
-    return " ".join(text.split())[:160]
+    return " ".join(redacted(text).split())[:160]
 
 
 def _chain(error: BaseException) -> list[BaseException]:

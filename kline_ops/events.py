@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from kline_ops.secret import redacted, shown_url
+
 
 def _kind(name: str) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
@@ -27,13 +29,17 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=_ki
 
 
 class SessionStarted(Event, frozen=True, kw_only=True):
-    """The recorder has the candle file and begins."""
+    """The recorder has the candle file and begins.
+
+    ``live``: its connections that deliver already, where it took over from another process.
+    """
 
     name: str
     pid: int
     symbol: str
     interval: str
     csv: str
+    live: tuple[int, ...] = ()
 
 
 class SessionStopped(Event, frozen=True, kw_only=True):
@@ -41,6 +47,46 @@ class SessionStopped(Event, frozen=True, kw_only=True):
 
     reason: str
     unwritten: int = 0
+
+
+class HandedOver(Event, frozen=True, kw_only=True):
+    """The recorder made way for a fresh process, which delivers already: no end of the session."""
+
+    pid: int
+
+
+class ProcessEnded(Event, frozen=True, kw_only=True):
+    """A process of the session ended, as its supervisor saw it: by ``code`` or by ``signal``.
+
+    ``role``: ``recorder``, ``successor`` where it was still to take over, or ``command``.
+    """
+
+    role: str
+    pid: int
+    code: int | None
+    signal: str | None
+    seconds: float
+    reason: str
+
+
+class CrashLoop(Event, frozen=True, kw_only=True):
+    """It crashed too often within ten minutes; it is started again slowly from here on."""
+
+    crashes: int
+    reason: str
+
+
+class RenewalFailed(Event, frozen=True, kw_only=True):
+    """A fresh process was to take over and did not; the recorder goes on as it was."""
+
+    reason: str
+
+
+class MemoryHigh(Event, frozen=True, kw_only=True):
+    """The recorder holds more memory than it should; a fresh process takes over where one can."""
+
+    megabytes: float
+    limit: float
 
 
 class Connected(Event, frozen=True, kw_only=True):
@@ -193,6 +239,13 @@ class BackfillFailed(Event, frozen=True, kw_only=True):
     reason: str
 
 
+class MarketClosed(Event, frozen=True, kw_only=True):
+    """The exchange knows the symbol and does not trade it now (``BREAK``, ``HALT``)."""
+
+    symbol: str
+    status: str
+
+
 class Banned(Event, frozen=True, kw_only=True):
     """The exchange asked to be left alone: nothing of this kind (connect, request) before ``until``."""
 
@@ -291,6 +344,25 @@ class Recorded(Event, frozen=True, kw_only=True):
     source: str
 
 
+#: Fields that hold an address and nothing else.
+_ADDRESSES = frozenset({"endpoint", "old", "new"})
+
+
+def without_secrets(event: Event) -> Event:
+    """The event as it may be told: addresses without passwords and tokens.
+
+    The rules that make events know an address by the whole of it; nobody who hears of it has to.
+    """
+    changes = {}
+    for field in event.__struct_fields__:
+        value = getattr(event, field)
+        if isinstance(value, str):
+            told = shown_url(value) if field in _ADDRESSES else redacted(value)
+            if told != value:
+                changes[field] = told
+    return msgspec.structs.replace(event, **changes) if changes else event
+
+
 Listener = Callable[[Event], None]
 _log = logging.getLogger(__name__)
 
@@ -307,6 +379,7 @@ class Bus:
 
     def emit(self, event: Event) -> None:
         """Tell everybody. A listener that fails is told of in the log and harms no one else."""
+        event = without_secrets(event)
         for listener in self._listeners:
             try:
                 listener(event)

@@ -14,10 +14,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kline_ops import events
 from kline_ops.budget import Budget, budget_path
@@ -27,27 +28,25 @@ from kline_ops.config.trust import tls_context
 from kline_ops.config.venues import venue_key
 from kline_ops.errors import JournalError
 from kline_ops.events import Bus, Listener
-from kline_ops.feed.connection import Options
-from kline_ops.feed.endpoints import BreakerOptions
-from kline_ops.feed.feed import Feed, FeedOptions
-from kline_ops.feed.gate import Gate
-from kline_ops.feed.plan import Timing
-from kline_ops.feed.rotation import Rotation
+from kline_ops.market.messages import Kline
 from kline_ops.market.server_time import ServerTime
+from kline_ops.observe.dashboard.snapshot import Snapshot
 from kline_ops.observe.logs import EventLog
-from kline_ops.record.backfill import Backfill
+from kline_ops.parts import Common, new_feed, new_recorder, new_rotation
 from kline_ops.record.disk import Disk
 from kline_ops.record.journal import Journal
-from kline_ops.record.recorder import Recorder, RecordOptions
-from kline_ops.resilience import Backoff, TimeTrigger
+from kline_ops.standing import View
+from kline_ops.succession import take_over
 from kline_ops.watch.clocks import ClockWatch
-from kline_ops.watch.keeper import Standing, StateKeeper
+from kline_ops.watch.keeper import StateKeeper
+from kline_ops.watch.memory import MemoryLimit, resident_megabytes
 from kline_ops.watch.state_writer import StateWriter
-from kline_ops.watch.verdict import Facts
 from kline_ops.worker import Worker
 
 #: Seconds between two looks at the clocks.
 _CLOCKS_EVERY = 1.0
+#: Seconds between two looks at the memory that is in use.
+_MEMORY_EVERY = 30.0
 #: A look that is so many seconds late shows that this process stood still.
 _HELD_UP = 1.0
 #: Seconds that the last state and the last events may take at the end.
@@ -70,10 +69,13 @@ _WRITTEN_AT_ONCE = (
 _log = logging.getLogger(__name__)
 
 
-def new_journal(settings: Settings, disk: Disk | None = None) -> Journal:
+def new_journal(
+    settings: Settings, disk: Disk | None = None, *, takes_over: bool = False
+) -> Journal:
     """The session's journal, locked: from here on this process is the file's only recorder.
 
-    ``disk``: the file calls; None: those of the system.
+    ``disk``: the file calls; None: those of the system. ``takes_over``: not locked yet, as the process
+    that it takes over from still is the recorder.
 
     Raises:
         JournalError: somebody else records into it; nothing was touched.
@@ -95,8 +97,23 @@ def new_journal(settings: Settings, disk: Disk | None = None) -> Journal:
         columns=record.columns,
         disk=disk,
     )
-    journal.lock()
+    if not takes_over:
+        journal.lock()
     return journal
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The process around a session: who keeps it, and what it is to be told."""
+
+    supervised: bool = False
+    #: Called when the candle file is this process's to write; its terminal is, too, from then on.
+    on_begin: Callable[[], None] = lambda: None
+    #: Given where this process takes over from another: called when it delivers, so that the other one
+    #: is told to make way.
+    on_live: Callable[[], None] | None = None
+    #: Called when a fresh process should take over from this one.
+    ask_renewal: Callable[[], None] = lambda: None
 
 
 class Session:
@@ -110,13 +127,13 @@ class Session:
         clock: Clock,
         draw: Callable[[], float],
         listeners: tuple[Listener, ...] = (),
-        supervised: bool = False,
         budget_file: Path | None = None,
-        on_begin: Callable[[], None] = lambda: None,
+        host: Host | None = None,
     ) -> None:
-        self._supervised = supervised
-        #: Called when the candle file is this process's to write; its terminal is, too, from then on.
-        self._on_begin = on_begin
+        self._host = host or Host()
+        #: The candle file and the state file are this process's to write.
+        self._in_charge = False
+        self._makes_way = False
         #: Where the recorders of this machine share what the exchange allows an address.
         self._budget_file = budget_file or budget_path()
         self._settings = settings
@@ -129,8 +146,9 @@ class Session:
             self._bus.listen(listener)
         self._server_time = ServerTime(clock.wall_ms(), clock.monotonic())
         self._clock_watch = ClockWatch()
-        self._tls: ssl.SSLContext | None = None
-        self._rotation: Rotation | None = None
+        self._memory = MemoryLimit(settings.config.ops.memory_limit_mb)
+        self._chores: set[asyncio.Task[None]] = set()
+        self._last_kline: Kline | None = None
         self._reason = "asked to"
         self._stop = asyncio.Event()
 
@@ -138,6 +156,27 @@ class Session:
         """End cleanly: the row is finished and synced, sockets are closed."""
         self._reason = reason
         self._stop.set()
+
+    def make_way(self) -> None:
+        """Let a fresh process go on, which delivers already: write what has come, let go of the file."""
+        self._makes_way = True
+        self.stop("made way for a fresh process")
+
+    def is_sound(self) -> bool:
+        """Is every owed candle on disk, or being pursued? Once it has begun."""
+        return self._recorder.is_sound()
+
+    def describe(self) -> str:
+        """How it stands, in one line: the word, and the reason. Once it has begun."""
+        return self._view.line()
+
+    def snapshot(self) -> Snapshot:
+        """How it stands at this moment, for the dashboard; once it has begun."""
+        return self._view.snapshot(self._last_kline)
+
+    def drop(self) -> None:
+        """Cut what is connected, to see what follows; while it runs."""
+        self._feed.drop()
 
     def renew(self) -> None:
         """Let a successor take over from the connection now, as at a boundary; while it runs."""
@@ -152,36 +191,37 @@ class Session:
         """
         async with AsyncExitStack() as stack:
             ws_url, rest_url = await self._addresses(stack)
-            if self._settings.uses_tls:
-                # One for all connections: each costs 16 ms and 2 MB.
-                self._tls = tls_context(os.environ)
-            budget = Budget(self._budget_file, venue_key(ws_url), self._clock)
+            common = self._new_common(ws_url)
             self._keeper = self._new_keeper(ws_url)
-            self._recorder = recorder = self._new_recorder(rest_url, budget)
-            self._feed = feed = self._new_feed(ws_url, budget)
-            self._rotation = self._new_rotation()
+            self._recorder = recorder = new_recorder(common, self._journal, rest_url)
+            self._feed = feed = new_feed(common, ws_url, self._deliver, self._draw)
+            rotation = new_rotation(common, feed, self._keeper.last_boundary_ms)
+            self._view = View(common, recorder, feed, self._keeper, rotation, self._clock_watch)
             self._bus.listen(feed.hear)
             recorder.on_settled = feed.settled
             recorder.on_missed = lambda open_ms: feed.missed(recorder.stream, open_ms)
             feed.on_suspect = lambda name: recorder.look_at_market(
                 lambda traded: feed.witnessed(name, traded)
             )
-            chores = {asyncio.create_task(self._beat(), name="beat")}
-            self._on_begin()
+            begin = asyncio.create_task(self._begin(), name="begin")
             try:
-                if await self._unless_stopped(asyncio.create_task(recorder.start(), name="open")):
-                    self._announce()
-                    feed.start()
-                    chores.add(asyncio.create_task(self._watch_clocks(), name="clocks"))
-                    if self._rotation is not None:
-                        chores.add(asyncio.create_task(self._rotation.run(), name="rotation"))
-                    await self._unless_stopped(*chores, *recorder.tasks)
+                if await self._unless_stopped(begin):
+                    self._chore(self._watch_clocks(), "clocks")
+                    self._chore(self._watch_memory(), "memory")
+                    if rotation is not None:
+                        self._chore(rotation.run(), "rotation")
+                    await self._unless_stopped(*self._chores, *recorder.tasks)
             finally:
-                for chore in chores:
-                    chore.cancel()
+                for task in (begin, *self._chores):
+                    task.cancel()
                 await feed.close()
+                await self._step_aside()
                 unwritten = await recorder.close()
         await self._last_words(unwritten)
+
+    def _chore(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Have it done beside the rest until the end."""
+        self._chores.add(asyncio.create_task(work, name=name))
 
     async def _unless_stopped(self, *tasks: asyncio.Task[None]) -> bool:
         """Wait for the first of these to end, or for the stop: False then.
@@ -196,6 +236,26 @@ class Session:
             task.result()
         return stopped not in done
 
+    # -- the beginning ----------------------------------------------------------------------------
+
+    async def _begin(self) -> None:
+        """Open the candle file and connect; taking over, the other way round.
+
+        Raises:
+            JournalError: the file is not ours to write.
+        """
+        if self._host.on_live is not None:
+            await take_over(
+                self._journal, self._feed, self._host.on_live, bus=self._bus, clock=self._clock
+            )
+        self._in_charge = True
+        self._host.on_begin()
+        self._chore(self._beat(), "beat")
+        await self._recorder.start()
+        self._announce()
+        if self._host.on_live is None:
+            self._feed.start()
+
     # -- the parts --------------------------------------------------------------------------------
 
     async def _addresses(self, stack: AsyncExitStack) -> tuple[str, str | None]:
@@ -208,6 +268,16 @@ class Session:
         server = await stack.enter_async_context(embedded(self._clock))
         return server.ws_url, server.rest_url
 
+    def _new_common(self, ws_url: str) -> Common:
+        return Common(
+            self._settings,
+            self._bus,
+            self._clock,
+            self._server_time,
+            Budget(self._budget_file, venue_key(ws_url), self._clock),
+            tls_context(os.environ) if self._settings.uses_tls else None,
+        )
+
     def _new_keeper(self, ws_url: str) -> StateKeeper:
         settings = self._settings
         beat = settings.config.resilience.heartbeat.interval
@@ -217,77 +287,13 @@ class Session:
             session=settings.name,
             endpoint=ws_url,
             beat=beat,
-            supervised=self._supervised,
+            supervised=self._host.supervised,
         )
         self._states = StateWriter(keeper, self._sideline)
         self._bus.listen(keeper.hear)
         self._bus.listen(EventLog(settings.events_file, self._clock, self._sideline).hear)
         self._bus.listen(self._write_state_at)
         return keeper
-
-    def _new_recorder(self, rest_url: str | None, budget: Budget) -> Recorder:
-        record = self._settings.config.record
-        backfill = None
-        if rest_url is not None and record.backfill:
-            backfill = Backfill(rest_url, self._tls, budget)
-        return Recorder(
-            self._settings.stream,
-            self._journal,
-            backfill,
-            RecordOptions(record.grace, self._settings.since_ms),
-            bus=self._bus,
-            clock=self._clock,
-            server_time=self._server_time,
-        )
-
-    def _new_feed(self, ws_url: str, budget: Budget) -> Feed:
-        websocket, record = self._settings.config.websocket, self._settings.config.record
-        connection = Options(
-            open_timeout=websocket.connection.timeout,
-            ping_interval=websocket.ping.interval,
-            ping_timeout=websocket.ping.timeout,
-            tls=self._tls,
-        )
-        retry = websocket.reconnect
-        timing = Timing(
-            stall=websocket.stall_timeout,
-            proof=websocket.proof_timeout,
-            linger=record.grace + record.rest_patience,
-        )
-        breaker = self._settings.config.resilience.circuit_breaker
-        return Feed(
-            [self._settings.stream],
-            FeedOptions(
-                (ws_url, *self._settings.failover_urls),
-                connection,
-                Backoff(retry.delay, retry.max_delay, retry.max_attempts),
-                timing,
-                BreakerOptions(
-                    breaker.enabled, breaker.failures, breaker.cooldown, breaker.successes
-                ),
-                websocket.redundancy,
-            ),
-            bus=self._bus,
-            clock=self._clock,
-            server_time=self._server_time,
-            on_kline=self._recorder.deliver,
-            draw=self._draw,
-            gate=Gate(budget),
-        )
-
-    def _new_rotation(self) -> Rotation | None:
-        keys = self._settings.rotation
-        if keys is None:
-            return None
-        return Rotation(
-            TimeTrigger(keys.modulo, last_boundary_ms=self._keeper.last_boundary_ms),
-            keys.margin,
-            keys.min_connection_duration,
-            self._feed,
-            bus=self._bus,
-            clock=self._clock,
-            server_time=self._server_time,
-        )
 
     # -- chores -----------------------------------------------------------------------------------
 
@@ -312,6 +318,16 @@ class Session:
                 self._feed.replace("suspended")
             await asyncio.sleep(_CLOCKS_EVERY)
 
+    async def _watch_memory(self) -> None:
+        """Ask for a fresh process where this one has grown."""
+        while True:
+            megabytes = resident_megabytes()
+            if self._memory.is_over(megabytes, self._keeper.uptime):
+                limit = self._memory.limit or 0.0
+                self._bus.emit(events.MemoryHigh(megabytes=round(megabytes, 1), limit=limit))
+                self._host.ask_renewal()
+            await asyncio.sleep(_MEMORY_EVERY)
+
     async def _beat(self) -> None:
         """Write the state file every ``heartbeat.interval``."""
         while True:
@@ -320,42 +336,15 @@ class Session:
 
     def _write_state_at(self, event: events.Event) -> None:
         """Listener: what a look from outside waits for, or must outlive a crash, is written at once."""
-        if isinstance(event, _WRITTEN_AT_ONCE):
+        if self._in_charge and isinstance(event, _WRITTEN_AT_ONCE):
             self._write_state()
 
     def _write_state(self) -> None:
-        self._states.write(self._keeper.state(self._standing()))
+        self._states.write(self._keeper.state(self._view.standing()))
 
-    def _standing(self) -> Standing:
-        figures, feed = self._recorder.figures(), self._feed
-        websocket, record = self._settings.config.websocket, self._settings.config.record
-        interval = self._settings.stream.interval
-        last = figures.last_ms
-        return Standing(
-            facts=Facts(
-                uptime=self._keeper.uptime,
-                dark_for=self._keeper.dark_for,
-                has_data=feed.messages > feed.rejects.total,
-                silent_for=feed.silent_for(),
-                overdue_for=figures.overdue_for,
-                pursued=figures.pursued,
-                absent=figures.absent,
-                backfill=self._recorder.has_backfill,
-                rest_error=figures.rest_error,
-                disk_error=figures.disk_error,
-                feed_error=self._keeper.feed_error,
-                patience=record.grace + record.rest_patience,
-                stall=websocket.stall_timeout,
-            ),
-            last_open_ms=last,
-            last_close_ms=None if last is None else interval.after(last),
-            next_due_ms=figures.next_due_ms,
-            next_restart_ms=None if self._rotation is None else self._rotation.next_boundary_ms(),
-            owed=figures.owed,
-            on_disk=figures.on_disk,
-            missing=figures.missing,
-            clock_skew=self._clock_watch.skew,
-        )
+    def _deliver(self, kline: Kline) -> None:
+        self._recorder.deliver(kline)
+        self._last_kline = kline
 
     # -- first and last words ---------------------------------------------------------------------
 
@@ -368,14 +357,26 @@ class Session:
                 symbol=stream.symbol,
                 interval=stream.interval.name,
                 csv=str(self._settings.csv),
+                live=() if self._host.on_live is None else tuple(self._keeper.live),
             )
         )
         for warning in self._settings.warnings:
             _log.warning("%s", warning)
 
+    async def _step_aside(self) -> None:
+        """Before the lock is let go: from then on the state file is the successor's."""
+        if not self._makes_way:
+            return
+        self._bus.emit(events.HandedOver(pid=os.getpid()))
+        self._in_charge = False
+        loop = asyncio.get_running_loop()
+        written = loop.run_in_executor(self._sideline, lambda: None)
+        await asyncio.wait({written}, timeout=_LAST_WORDS)
+
     async def _last_words(self, unwritten: int) -> None:
-        self._bus.emit(events.SessionStopped(reason=self._reason, unwritten=unwritten))
-        self._write_state()
+        if self._in_charge:
+            self._bus.emit(events.SessionStopped(reason=self._reason, unwritten=unwritten))
+            self._write_state()
         self._sideline.shutdown(wait=False)
         if not self._sideline.join(_LAST_WORDS):
             _log.warning("the last state could not be written in time")

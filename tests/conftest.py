@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,3 +31,10 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def socket_folder() -> Iterator[Path]:
+    """Where sockets may be: a path of theirs has at most 107 bytes (unix(7))."""
+    with tempfile.TemporaryDirectory(prefix="ko-") as name:
+        yield Path(name)

@@ -8,7 +8,8 @@ import ssl
 
 import pytest
 
-from kline_ops.causes import root_cause
+from kline_ops.causes import in_one_line, root_cause
+from kline_ops.errors import InputError
 
 
 def chained(*links: BaseException) -> BaseException:
@@ -108,3 +109,13 @@ def test_the_line_is_short_whatever_was_said() -> None:
     for error in (ValueError("x" * 10_000), OSError("y\n" * 10_000), OSError(5, "z" * 10_000)):
         assert len(root_cause(error)) <= 200
         assert "\n" not in root_cause(error)
+
+
+def test_no_secret_of_an_address_is_told() -> None:
+    url = "https://user:hidden@host/x?token=hidden"
+    for error in (ValueError(f"no {url}"), OSError(f"{url} failed"), InputError(f"no {url}")):
+        assert root_cause(error).replace("no ", "") in {
+            "https://…@host/x?token=…", "https://…@host/x?token=… failed",
+        }  # fmt: skip
+        assert "hidden" not in in_one_line(error)
+    assert root_cause(ValueError("with url: /services/T/B/hidden")) == "with url: /services/…"

@@ -18,7 +18,7 @@ STOPPED = SessionStopped(reason="asked to")
 
 
 def example(kind: type[Event]) -> Event:
-    samples = {int: 3, float: 1.5, str: "x"}
+    samples = {int: 3, float: 1.5, str: "x", tuple[int, ...]: (3,)}
     fields = msgspec.structs.fields(kind)
     return kind(**{f.name: samples.get(f.type) for f in fields})
 

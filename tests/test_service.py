@@ -36,7 +36,8 @@ def test_planned_restarts_lose_nothing_and_are_never_dark(tmp_path: Path) -> Non
     assert trial.server.dark_ms(opened, trial.ended_ms) == 0
     # Not one candle came from REST (it was asked once whether it knows the symbol).
     assert not trial.of(events.HoleFilled)
-    assert trial.server.rest_requests["/api/v3/klines"] == 1
+    assert trial.server.rest_requests["/api/v3/exchangeInfo"] == 1
+    assert trial.server.rest_requests["/api/v3/klines"] == 0
     assert trial.state()["metadata"]["restarts_planned"] == 8
     assert trial.state()["metadata"]["reconnects"] == 0
 

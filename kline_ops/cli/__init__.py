@@ -65,7 +65,9 @@ def _usage(error: Exception) -> str:
 
 
 def _fail(text: str, code: int) -> int:
+    from kline_ops.secret import redacted
+
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
-            print(f"kline-ops: {' '.join(text.split())}", file=sys.stderr)  # noqa: T201 - errors only
+            print(f"kline-ops: {' '.join(redacted(text).split())}", file=sys.stderr)  # noqa: T201 - errors only
     return code

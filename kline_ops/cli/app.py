@@ -11,9 +11,11 @@ from kline_ops.cli import (
     attach,
     backfill,
     config,
+    doctor,
     drill,
     exchange,
     import_,
+    init,
     logs,
     restart,
     run,
@@ -65,6 +67,8 @@ app.command("import")(import_.import_)
 app.command("run")(run.run)
 app.command("supervise", hidden=True)(supervise.supervise)
 app.command("units")(units.units)
+app.command("init")(init.init)
+app.command("doctor")(doctor.doctor)
 app.command("drill")(drill.drill)
 app.command("exchange")(exchange.exchange)
 app.add_typer(config.app, name="config")

@@ -1,58 +1,93 @@
-"""A session in this process: its log, its signals, its keys, its entry in the registry."""
+"""A session in this process: its log, its signals, its pane, its entry in the registry."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
-import sys
+from collections.abc import Callable
 
 from kline_ops.cli.known import remember_session
+from kline_ops.cli.pane import Pane
 from kline_ops.clock import SystemClock
 from kline_ops.config.settings import Settings
-from kline_ops.observe.keys import Keys
 from kline_ops.observe.logs import Logging, log_event
-from kline_ops.ops.supervise import KEEPER_VARIABLE
+from kline_ops.ops.care import MAKE_WAY
+from kline_ops.ops.notify import Notifier
+from kline_ops.ops.supervise import KEEPER_VARIABLE, RENEW, SUCCESSOR_VARIABLE
 from kline_ops.record.journal import Journal
-from kline_ops.service import Session
+from kline_ops.service import Host, Session
 
 _SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
-async def record(settings: Settings, journal: Journal, preset: str) -> None:
+async def record(settings: Settings, journal: Journal, preset: str, *, plain: bool = False) -> None:
     """Record until a key or a signal ends it. The journal's lock is held, and let go at the end.
+
+    ``plain``: log lines on the terminal, no dashboard.
+
+    Where this process is a successor (see ``ops/care.py``), the lock is its predecessor's still.
 
     Raises:
         JournalError: the candle file is not ours to write.
     """
-    log = Logging(settings.log_file, preset, sys.stdout)
-    keys = Keys()
+    supervised = KEEPER_VARIABLE in os.environ
+    clock = SystemClock()
+    pane = Pane(clock, supervised=supervised, plain=plain)
+    log = Logging(settings.log_file, preset, pane.console)
+    # The watchdog may be meant for our supervisor.
+    notifier = Notifier(os.environ, (str(os.getpid()), os.environ.get(KEEPER_VARIABLE, "")))
     try:
-        supervised = KEEPER_VARIABLE in os.environ
         if not supervised:
             remember_session(settings, os.getpid())
 
         def begin() -> None:
-            keys.listen(
-                {"q": lambda: session.stop("key q"), "F10": lambda: session.stop("key F10")}
-            )
+            pane.begin(session)
+            notifier.start(session.is_sound, session.describe)
 
         session = Session(
             settings,
             journal,
-            clock=SystemClock(),
+            clock=clock,
             draw=random.SystemRandom().random,
-            listeners=(log_event,),
-            supervised=supervised,
-            on_begin=begin,
+            listeners=(log_event, notifier.hear),
+            host=Host(
+                supervised=supervised,
+                on_begin=begin,
+                on_live=_successor(),
+                ask_renewal=_ask_keeper if supervised else lambda: None,
+            ),
         )
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
                 continue  # started by nohup: it is to outlive its terminal
-            loop.add_signal_handler(number, session.stop, signal.Signals(number).name)
+            loop.add_signal_handler(number, pane.signalled, number, session)
+        loop.add_signal_handler(MAKE_WAY, session.make_way)
         await session.run()
     finally:
-        keys.close()
+        notifier.close()
         log.close()
+        pane.close()
+
+
+def _successor() -> Callable[[], None] | None:
+    """What a successor calls once it delivers; None for the only recorder."""
+    told = os.environ.pop(SUCCESSOR_VARIABLE, None)
+    if told is None:
+        return None
+
+    def tell() -> None:
+        with contextlib.suppress(OSError):  # nobody waits any more: we are told to end
+            os.write(int(told), b"1")
+            os.close(int(told))
+
+    return tell
+
+
+def _ask_keeper() -> None:
+    """Have the supervisor change to a fresh process."""
+    with contextlib.suppress(OSError, ValueError):
+        os.kill(int(os.environ[KEEPER_VARIABLE]), RENEW)

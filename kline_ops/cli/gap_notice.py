@@ -58,7 +58,7 @@ def send(name: str, config: Path | None, message: Message) -> int:
             f"{name} has no alert channel", field=f"credentials.{key}", hint="a Slack webhook there"
         )
     try:
-        SlackChannel(url).send(message)
+        SlackChannel(url.reveal()).send(message)
     except AlertError as error:
         typer.echo(printable(f"kline-ops: {error.one_line()}"), err=True)
         return EXIT_FINDING

@@ -167,12 +167,18 @@ def session_of(name: str, config: Path | None) -> KnownSession:
 
     Raises:
         SessionError: it was never started here.
+        InputError: it records nothing.
         ConfigError: the config that was given can not be used.
     """
+    from kline_ops.errors import InputError
     from kline_ops.watch.registry import find_session
 
     if config is None:
-        return find_session(name)
+        if (found := find_session(name)).command:
+            raise InputError(
+                f"{name} is a command and records nothing", hint=f"kline-ops logs {name}"
+            )
+        return found
     from kline_ops.cli.known import describe_session
     from kline_ops.config.settings import load_settings
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from kline_ops.errors import SessionError
+from kline_ops.secret import redacted, shown_url
 from kline_ops.watch.registry import KnownSession, find_session, remember
 
 if TYPE_CHECKING:
+    from kline_ops.config.command import CommandSettings
     from kline_ops.config.settings import Settings
 
 
@@ -24,31 +30,49 @@ def known_session(name: str, config: Path | None) -> KnownSession:
     found = find_session(name)
     if config is None:
         return found
-    from kline_ops.config.settings import load_settings
+    from kline_ops.config.settings import load_session
 
-    described = describe_session(load_settings(name, config))
-    return replace(described, keeper_pid=found.keeper_pid, keeper_started=found.keeper_started)
+    described = describe_session(load_session(name, config))
+    return replace(
+        described,
+        keeper_pid=found.keeper_pid,
+        keeper_started=found.keeper_started,
+        tmux_tmpdir=found.tmux_tmpdir,
+    )
 
 
-def describe_session(settings: Settings) -> KnownSession:
+def describe_session(settings: Settings | CommandSettings) -> KnownSession:
     """A session's entry for the registry."""
-    return KnownSession(
+    from kline_ops.config.command import CommandSettings
+    from kline_ops.ops.tmux_socket import tmpdir
+
+    entry = KnownSession(
         name=settings.name,
         config=str(settings.path),
         data_dir=str(settings.data_dir),
-        csv=str(settings.csv),
+        csv="",
         state_file=str(settings.state_file),
         events_file=str(settings.events_file),
         log_file=str(settings.log_file),
         exit_file=str(settings.exit_file),
+        symbol="",
+        interval="",
+        endpoint="",
+        tmux_socket=settings.config.ops.tmux_socket,
+        tmux_tmpdir=str(tmpdir(os.environ)),
+    )
+    if isinstance(settings, CommandSettings):
+        return replace(entry, command=redacted(shlex.join(settings.argv)))
+    return replace(
+        entry,
+        csv=str(settings.csv),
         symbol=settings.stream.symbol,
         interval=settings.stream.interval.name,
-        endpoint=settings.ws_url or "embedded exchange",
-        tmux_socket=settings.config.ops.tmux_socket,
+        endpoint=shown_url(settings.ws_url or "embedded exchange"),
     )
 
 
-def remember_session(settings: Settings, keeper_pid: int | None) -> None:
+def remember_session(settings: Settings | CommandSettings, keeper_pid: int | None) -> None:
     """Put a session into the registry, so that status, logs and stop find it.
 
     Recording does not depend on it: where the registry can not be written, that is said once.
@@ -57,6 +81,11 @@ def remember_session(settings: Settings, keeper_pid: int | None) -> None:
 
     started = None if keeper_pid is None else started_at(keeper_pid)
     entry = replace(describe_session(settings), keeper_pid=keeper_pid, keeper_started=started)
+    with contextlib.suppress(SessionError):
+        before = find_session(settings.name)
+        if keeper_pid is not None and before.keeper_pid == keeper_pid:
+            # It goes on where it is, whoever asks now: from cron, $TMUX_TMPDIR is another.
+            entry = replace(entry, tmux_tmpdir=before.tmux_tmpdir)
     try:
         remember(entry)
     except OSError as error:

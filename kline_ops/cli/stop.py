@@ -17,14 +17,17 @@ def stop(
     """End a session cleanly: the row is finished and synced, sockets are closed, nothing is left."""
     from kline_ops.cli.known import known_session
     from kline_ops.clock import SystemClock
-    from kline_ops.ops import session
+    from kline_ops.ops import stopping
     from kline_ops.watch.status import look
 
     known = known_session(name, config)
-    how = session.stop(known, SystemClock(), timeout)
-    if how is session.Stopped.NOT_RUNNING:
+    how = stopping.stop(known, SystemClock(), timeout)
+    if how is stopping.Stopped.NOT_RUNNING:
         typer.echo(f"{name} is not running")
         return
+    forced = " by force" if how is stopping.Stopped.BY_FORCE else ""
+    if known.command:
+        typer.echo(f"{name} stopped{forced}")
+        return
     _, record = look(known, SystemClock().wall_ms())
-    forced = " by force" if how is session.Stopped.BY_FORCE else ""
     typer.echo(f"{name} stopped{forced}: {record['on_disk']:,} candles on disk in {record['csv']}")

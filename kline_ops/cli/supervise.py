@@ -18,18 +18,40 @@ def supervise(
     ] = None,
 ) -> None:
     """Run a recorder and start it again after a crash; a clean end or a config error is final."""
+    import json
     import os
     import sys
 
     from kline_ops.cli.known import remember_session
     from kline_ops.clock import SystemClock
-    from kline_ops.config.settings import load_settings
-    from kline_ops.ops import handover
+    from kline_ops.config.command import CommandSettings
+    from kline_ops.config.settings import load_session
+    from kline_ops.errors import SessionError
+    from kline_ops.ops import commands, handover
+    from kline_ops.ops.pty_relay import ENVIRONMENT_VARIABLE
     from kline_ops.ops.supervise import Supervisor
+    from kline_ops.watch.registry import find_session
+
+    def command() -> list[str]:
+        """As things are now: a restart may have brought another config."""
+        try:
+            path = find_session(name).config
+        except SessionError:
+            path = str(settings.path)
+        return [sys.executable, "-m", "kline_ops", "run", name, "--config", path]
 
     if env_file is not None:
-        os.environ.update(handover.read(env_file))
-    settings = load_settings(name, config)
+        os.environ.update(handover.take(env_file))
+    settings = load_session(name, config)
+    files = (settings.exit_file, settings.events_file)
+    if isinstance(settings, CommandSettings):
+        os.environ[ENVIRONMENT_VARIABLE] = json.dumps(commands.environment(settings))
+        called = commands.relay(settings)
+        supervisor = Supervisor(
+            name, lambda: called, *files, SystemClock(), final=commands.FINAL, renewable=False
+        )
+    else:
+        supervisor = Supervisor(name, command, *files, SystemClock())
+    supervisor.listen()
     remember_session(settings, os.getpid())
-    command = [sys.executable, "-m", "kline_ops", "run", name, "--config", str(settings.path)]
-    raise typer.Exit(Supervisor(name, command, settings.exit_file, SystemClock()).run())
+    raise typer.Exit(supervisor.run())

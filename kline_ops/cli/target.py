@@ -116,6 +116,7 @@ def _of_session(name: str, options: Options) -> Target:
     from kline_ops.config.settings import rest_address
     from kline_ops.config.venues import venue_of
     from kline_ops.record.contents import columns_of
+    from kline_ops.secret import shown_url
 
     for option in ("symbol", "interval", "environment"):
         if getattr(options, option) is not None:
@@ -128,7 +129,8 @@ def _of_session(name: str, options: Options) -> Target:
         url = rest_address(options.rest_url, "mainnet")
         venues = {venue_of(url), venue_of(settings.ws_url or "")} - {None}
         if len(venues) > 1:
-            raise InputError(f"{url} is another market than {settings.ws_url}: its candles differ")
+            ours = shown_url(settings.ws_url or "")
+            raise InputError(f"{shown_url(url)} is another market than {ours}: its candles differ")
     elif url is None and not settings.config.exchange.embedded:
         raise InputError(f"session {name!r} has no rest_url", hint="--rest-url URL")
     return Target(

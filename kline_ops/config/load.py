@@ -19,6 +19,7 @@ import yaml
 
 from kline_ops.config.model import CREDENTIAL_NAME, Config
 from kline_ops.errors import ConfigError
+from kline_ops.secret import Secret
 
 #: Names of sessions: they become names of files and of tmux sessions, unchanged.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -66,13 +67,22 @@ def read(path: Path, environ: Mapping[str, str]) -> Config:
         if variable.startswith(ENV_PREFIX):
             _override(tree, variable, value)
     try:
-        return msgspec.convert(tree, Config)
+        return msgspec.convert(tree, Config, dec_hook=_decode)
     except msgspec.ValidationError as error:
         what, _, place = str(error).partition(" - at `")
         field = place.rstrip("`").removeprefix("$.")
         if source := variable_of(field, environ):
             where = f"the environment: {source}"
         raise ConfigError(f"{what} (in {where})", field=field, hint=_allowed(field)) from None
+
+
+def _decode(kind: type, value: Any) -> Any:
+    """What msgspec does not know by itself."""
+    if kind is not Secret:
+        raise NotImplementedError
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise ValueError("Expected `str`")
+    return Secret(str(value))
 
 
 def variable_of(field: str, environ: Mapping[str, str]) -> str | None:
@@ -169,15 +179,27 @@ def _check_keys(tree: Tree, section: type[msgspec.Struct], prefix: str, where: s
         inner = _section_of(fields[key])
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"not a finite number (in {where})", field=path)
-        if inner is None and path != _CREDENTIALS:
+        named = get_origin(fields[key]) is dict
+        if inner is None and not named:
             continue
         if value is None:
             tree[key] = {}
         elif isinstance(value, dict):
-            if inner is None:
+            if path == _CREDENTIALS:
                 _check_credentials(value, where)
-            else:
+            elif inner is not None and named:
+                _check_named(value, inner, f"{path}.", where)
+            elif inner is not None:
                 _check_keys(value, inner, f"{path}.", where)
+
+
+def _check_named(tree: Tree, section: type[msgspec.Struct], prefix: str, where: str) -> None:
+    """Sections whose names are the user's."""
+    for name, value in tree.items():
+        if value is None:
+            tree[name] = {}
+        elif isinstance(value, dict):
+            _check_keys(value, section, f"{prefix}{name}.", where)
 
 
 def _check_credentials(values: Tree, where: str) -> None:
@@ -201,7 +223,7 @@ def _section_of(kind: Any) -> type[msgspec.Struct] | None:
 def _allowed(field: str) -> str:
     """The values that a key may have, where they are a few words: ``dev, trace or prod``."""
     kind: Any = Config
-    for key in field.split("."):
+    for key in field.replace("[...]", "").split("."):  # msgspec's for names of the user's
         section = _section_of(kind)
         kinds = {
             known.name: known.type for known in msgspec.structs.fields(section or msgspec.Struct)

@@ -5,10 +5,12 @@ Durations are seconds. A key that is not here is an error; the loader names the 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+
+from kline_ops.secret import Secret
 
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
@@ -129,10 +131,25 @@ class Logger(Section, frozen=True, kw_only=True):
     preset: Literal["dev", "trace", "prod"] = "prod"
 
 
+class SessionKeys(Section, frozen=True, kw_only=True):
+    """A session that is only a command: what is run, where (relative to this file), with what set.
+
+    What ``env`` holds is shown nowhere: it may be a password.
+    """
+
+    backend: Literal["tmux"] = "tmux"
+    command: str | None = None
+    working_dir: str | None = None
+    env: dict[str, Secret] = msgspec.field(default_factory=dict)
+
+
 class Ops(Section, frozen=True, kw_only=True):
-    """The tmux server that sessions run in."""
+    """The tmux server that sessions run in, and commands to be run in it, by their sessions' names."""
 
     tmux_socket: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")] = "kline-ops"
+    #: A recorder that holds more is changed for a fresh process, without a gap; null: never.
+    memory_limit_mb: Positive | None = 256.0
+    sessions: dict[str, SessionKeys] = msgspec.field(default_factory=dict)
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -144,16 +161,9 @@ class Config(Section, frozen=True, kw_only=True):
     resilience: Resilience = msgspec.field(default_factory=Resilience)
     websocket: Websocket = msgspec.field(default_factory=Websocket)
     record: Record = msgspec.field(default_factory=Record)
-    #: Slack webhooks, which are secrets: shown nowhere.
-    credentials: dict[Annotated[str, Meta(pattern=CREDENTIAL_NAME)], str] = msgspec.field(
+    #: Slack webhooks.
+    credentials: dict[Annotated[str, Meta(pattern=CREDENTIAL_NAME)], Secret] = msgspec.field(
         default_factory=dict
     )
     logger: Logger = msgspec.field(default_factory=Logger)
     ops: Ops = msgspec.field(default_factory=Ops)
-
-    def redacted(self) -> Self:
-        """The same without its secrets, to be shown."""
-        return msgspec.structs.replace(self, credentials=dict.fromkeys(self.credentials, "…"))
-
-    def __repr__(self) -> str:
-        return msgspec.Struct.__repr__(self.redacted())

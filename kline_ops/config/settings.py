@@ -11,7 +11,14 @@ from urllib.parse import urlsplit
 
 from kline_ops.clock import SystemClock
 from kline_ops.config import load
-from kline_ops.config.model import Config, PlannedRestart
+from kline_ops.config.command import (
+    CommandSettings,
+    Session,
+    data_dir,
+    is_command,
+    resolve_command,
+)
+from kline_ops.config.model import Binance, Config, PlannedRestart, SessionKeys
 from kline_ops.config.venues import VENUES, venue_of
 from kline_ops.errors import ConfigError
 from kline_ops.market import interval as intervals
@@ -19,6 +26,7 @@ from kline_ops.market import timestamp
 from kline_ops.market.interval import Interval
 from kline_ops.market.stream import Stream
 from kline_ops.resilience.time_trigger import parse_modulo
+from kline_ops.secret import Secret, shown_url
 
 #: "Exchange information": symbols are capitals, digits and a few signs.
 _SYMBOL = re.compile(r"[A-Z0-9\-_.]{2,20}")
@@ -33,16 +41,11 @@ class Rotation:
     min_connection_duration: float
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """One session, ready to be run."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(Session):
+    """A session that records, ready to be run."""
 
-    name: str
-    #: The file it was read from.
-    path: Path
-    config: Config
     stream: Stream
-    data_dir: Path
     #: Both None for the embedded exchange: its port is known when it runs.
     ws_url: str | None
     rest_url: str | None
@@ -62,8 +65,8 @@ class Settings:
         )
 
     @property
-    def alert_url(self) -> str | None:
-        """The webhook that is told of this session, if there is one; a secret."""
+    def alert_url(self) -> Secret | None:
+        """The webhook that is told of this session, if there is one."""
         return self.config.credentials.get(f"sops_{self.config.binance.environment}")
 
     @property
@@ -71,30 +74,27 @@ class Settings:
         """The candle file."""
         return self.data_dir / self.stream.file_name
 
-    @property
-    def state_file(self) -> Path:
-        """The heartbeat state file."""
-        return self.data_dir / self.config.resilience.heartbeat.state_file
-
-    @property
-    def events_file(self) -> Path:
-        """The event log."""
-        return self.data_dir / "events.jsonl"
-
-    @property
-    def log_file(self) -> Path:
-        """The log."""
-        return self.data_dir / "session.log"
-
-    @property
-    def exit_file(self) -> Path:
-        """How the last run ended."""
-        return self.data_dir / "exit.json"
-
 
 def load_settings(
     name: str, explicit: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> Settings:
+    """The config of a session that records.
+
+    Raises:
+        ConfigError: like :func:`load_session`; or the session is only a command.
+    """
+    settings = load_session(name, explicit, environ)
+    if isinstance(settings, CommandSettings):
+        raise ConfigError(
+            f"{name} is a command and records nothing (in {settings.path})",
+            hint=f"kline-ops start {name}, or give the file a binance section",
+        )
+    return settings
+
+
+def load_session(
+    name: str, explicit: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Settings | CommandSettings:
     """Find, read and resolve a session's config.
 
     Raises:
@@ -104,6 +104,8 @@ def load_settings(
     path = load.find(name, explicit)
     config = load.read(path, environ)
     try:
+        if is_command(name, config, lambda: load.read(path, {})):
+            return resolve_command(name, path, config)
         return _resolve(name, path, config)
     except ConfigError as error:
         if variable := load.variable_of(error.field, environ):
@@ -120,21 +122,29 @@ def _resolve(name: str, path: Path, config: Config) -> Settings:
         name=name,
         path=path,
         config=config,
-        stream=_stream(config),
-        data_dir=_data_dir(name, path, config.data_dir),
+        stream=_stream(name, config),
+        data_dir=data_dir(name, path, config.data_dir),
         ws_url=ws_url,
         rest_url=rest_url,
         failover_urls=failover_urls,
         rotation=_rotation(config.binance.reconnect),
         since_ms=_since(config.record.since),
-        warnings=(*warnings, *_redundancy_warning(config, failover_urls)),
+        warnings=(
+            *warnings,
+            *_redundancy_warning(config, failover_urls),
+            *_command_warning(name, config),
+        ),
     )
 
 
-def _stream(config: Config) -> Stream:
+def _stream(name: str, config: Config) -> Stream:
     keys = config.binance.stream
     if not keys.symbol:
-        raise ConfigError("missing", field="binance.stream.symbol", hint="symbol: btcusdt")
+        hint = "symbol: btcusdt"
+        if config.binance == Binance():
+            hint += f"; or, to run a command instead of recording, ops.sessions.{name}.command"
+            hint += f" (there are {', '.join(others)})" if (others := config.ops.sessions) else ""
+        raise ConfigError("missing", field="binance.stream.symbol", hint=hint)
     if not keys.timeframe:
         raise ConfigError("missing", field="binance.stream.timeframe", hint="timeframe: 1h")
     symbol = keys.symbol.upper()
@@ -152,13 +162,6 @@ def _interval(text: str) -> Interval:
         raise ConfigError(str(error), field="binance.stream.timeframe") from None
 
 
-def _data_dir(name: str, path: Path, given: str | None) -> Path:
-    if given is None:
-        home = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser()
-        return home / "kline-ops" / name
-    return (path.parent / Path(given).expanduser()).absolute()
-
-
 def _addresses(config: Config) -> tuple[str | None, str | None, tuple[str, ...]]:
     """WebSocket and REST addresses of one venue."""
     binance = config.binance
@@ -169,12 +172,13 @@ def _addresses(config: Config) -> tuple[str | None, str | None, tuple[str, ...]]
     ws_venue = venue_of(ws_url)
     if binance.rest_url is None:
         if ws_venue is None:
-            return ws_url, None, (f"no rest_url for {ws_url}: what is missed can not be filled in",)
+            told = f"no rest_url for {shown_url(ws_url)}: what is missed can not be filled in"
+            return ws_url, None, (told,)
         return ws_url, VENUES[ws_venue].rest_url, ()
     rest_url = _url(binance.rest_url, ("http", "https"), "binance.rest_url")
     if venue_of(rest_url) != ws_venue:
         raise ConfigError(
-            f"{rest_url} is another market than {ws_url}: its candles differ",
+            f"{shown_url(rest_url)} is another market than {shown_url(ws_url)}: its candles differ",
             field="binance.rest_url",
             hint="leave rest_url out, or give the one of the same venue",
         )
@@ -195,8 +199,8 @@ def _failover_urls(config: Config, ws_url: str | None) -> tuple[str, ...]:
     for url in urls:
         if venue_of(url) != venue:
             raise ConfigError(
-                f"{url} is another market than {ws_url}: its prices and volumes differ, and"
-                " candles of two markets in one file are worth nothing",
+                f"{shown_url(url)} is another market than {shown_url(ws_url)}: its prices and"
+                " volumes differ, and candles of two markets in one file are worth nothing",
                 field=field,
                 hint="give addresses of the same venue only",
             )
@@ -208,6 +212,12 @@ def _redundancy_warning(config: Config, failover_urls: tuple[str, ...]) -> tuple
     if wanted <= there:
         return ()
     return (f"websocket.redundancy is {wanted}, and there are {there} addresses: some are shared",)
+
+
+def _command_warning(name: str, config: Config) -> tuple[str, ...]:
+    if config.ops.sessions.get(name, SessionKeys()).command is None:
+        return ()
+    return (f"ops.sessions.{name}.command is left alone: with a binance section, {name} records",)
 
 
 def rest_address(url: str | None, environment: str) -> str:
@@ -226,7 +236,7 @@ def rest_address(url: str | None, environment: str) -> str:
 def _url(text: str, schemes: tuple[str, ...], field: str) -> str:
     if not _is_address(text, schemes):
         raise ConfigError(
-            f"{text!r} is no {schemes[0]}:// or {schemes[1]}:// address",
+            f"{shown_url(text)!r} is no {schemes[0]}:// or {schemes[1]}:// address",
             field=field,
             hint=VENUES["mainnet"].ws_url if schemes[0] == "ws" else VENUES["mainnet"].rest_url,
         )
@@ -245,7 +255,7 @@ def _is_address(text: str, schemes: tuple[str, ...]) -> bool:
 def _check_credentials(config: Config) -> None:
     """Their values are secrets, wrong ones as well: none is told."""
     for name, url in config.credentials.items():
-        if not _is_address(url, ("http", "https")):
+        if not _is_address(url.reveal(), ("http", "https")):
             raise ConfigError(
                 "no http:// or https:// address",
                 field=f"credentials.{name}",

@@ -18,7 +18,7 @@ from kline_ops.clock import SystemClock
 from kline_ops.config.settings import Settings, load_settings
 from kline_ops.drill.disk import DiskControl, DrillDisk
 from kline_ops.errors import EXIT_GOOD, KlineOpsError
-from kline_ops.observe.logs import Logging, log_event
+from kline_ops.observe.logs import Logging, log_event, text_handler
 from kline_ops.record.journal import Journal
 from kline_ops.service import Session, new_journal
 
@@ -36,7 +36,7 @@ def load(config: Path) -> Settings:
 
 
 async def _record(settings: Settings, journal: Journal) -> None:
-    log = Logging(None, settings.config.logger.preset, sys.stdout)
+    log = Logging(None, settings.config.logger.preset, text_handler(sys.stdout))
     try:
         session = Session(
             settings,

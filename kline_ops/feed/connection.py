@@ -119,6 +119,11 @@ class Connection:
             self._closing = asyncio.create_task(self._socket.close(), name="close")
         return self._socket is not None
 
+    def abort(self) -> None:
+        """Cut it off without a word, as a failing network would; :meth:`run` answers."""
+        if self._socket is not None:
+            self._socket.transport.abort()
+
     def subscribe_anew(self, stream: str) -> None:
         """Leave the stream and subscribe to it again, at the pace that the exchange allows."""
         if self._socket is not None:

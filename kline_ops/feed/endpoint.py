@@ -14,12 +14,14 @@ from urllib.parse import urlsplit
 def stream_url(ws_url: str, streams: Sequence[str]) -> str:
     """The URL that subscribes by its path, so that no control message is needed.
 
-    ``ws_url`` ends in ``/ws`` (or is a bare host); several streams use the combined form.
+    ``ws_url`` ends in ``/ws`` (or is a bare host); several streams use the combined form. A query (a
+    gateway's token) stays a query.
     """
-    base = ws_url.rstrip("/").removesuffix("/ws").removesuffix("/stream")
+    address, _, query = ws_url.partition("?")
+    base = address.rstrip("/").removesuffix("/ws").removesuffix("/stream")
     if len(streams) == 1:
-        return f"{base}/ws/{streams[0]}"
-    return f"{base}/stream?streams={'/'.join(streams)}"
+        return f"{base}/ws/{streams[0]}" + (f"?{query}" if query else "")
+    return f"{base}/stream?streams={'/'.join(streams)}" + (f"&{query}" if query else "")
 
 
 def is_loopback(url: str) -> bool:

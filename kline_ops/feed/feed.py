@@ -109,6 +109,11 @@ class Feed:
         """Let a successor take over from what is connected now; nothing is closed before."""
         self._apply(rules.Replace(why))
 
+    def drop(self) -> None:
+        """Cut every connection off: what follows is what follows where the network fails."""
+        for connection in self._connections.values():
+            connection.abort()
+
     def settled(self, before_ms: int) -> None:
         """Every candle that closes before this moment is on disk: draining ones may go."""
         self._apply(rules.Settled(before_ms))

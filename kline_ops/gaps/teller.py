@@ -21,8 +21,11 @@ _OLD_SECONDS = 60.0
 _MOST = 1e9
 #: Rejected frames that were no candle of this stream anyway.
 _FOREIGN = ("wrong symbol", "wrong interval", "unasked event", "the exchange says")
-#: Told before ``session_started``, by the process that begins: no sign of life of the one before.
-_AT_OPENING = frozenset({"journal_repaired", "disk_full", "disk_recovered"})
+#: Told before ``session_started``, by the process that begins, or by the supervisor: no sign of life
+#: of the one before.
+_AT_OPENING = frozenset(
+    {"journal_repaired", "disk_full", "disk_recovered", "process_ended", "crash_loop"}
+)
 
 _Event = Mapping[str, Any]
 
@@ -91,7 +94,14 @@ class Teller:
 
     # -- the process ------------------------------------------------------------------------------
 
-    def _started(self, at_ms: int, _event: _Event) -> None:
+    def _started(self, at_ms: int, event: _Event) -> None:
+        live = event.get("live")
+        if isinstance(live, list) and live:
+            # It took over from another process, and delivered before that made way.
+            self._runs, self._mute = True, set()
+            self._live = {number for number in live if isinstance(number, int)}
+            self._spells += self._dark.end(at_ms, self._ahead)
+            return
         if self._runs:
             died = Phase(self._alive_ms, "crash", "crash: the process ended without a word")
             self._dark.add(died)
@@ -101,6 +111,17 @@ class Teller:
         elif at_ms - self._stopped[0] <= _RESTART_MS:
             self._dark.restarted(self._stopped[0], f"restarted ({self._stopped[1]})")
         self._runs = True
+        self._live.clear()
+        self._mute.clear()
+
+    def _process_ended(self, at_ms: int, event: _Event) -> None:
+        """The supervisor's word on a crash; of a clean end the process has told itself."""
+        if not self._runs or event.get("role") != "recorder" or event.get("code") == 0:
+            return
+        how = text(event, "signal") or f"exit code {text(event, 'code')}"
+        self._dark.add(Phase(self._alive_ms, "crash", f"crash: {how}"))
+        self._end_disk(at_ms, lost=True)
+        self._runs = False
         self._live.clear()
         self._mute.clear()
 
@@ -240,6 +261,7 @@ def _connection(event: _Event, name: str) -> int:
 _HANDLERS: Mapping[str, Callable[[Teller, int, _Event], None]] = {
     "session_started": Teller._started,
     "session_stopped": Teller._ended,
+    "process_ended": Teller._process_ended,
     "suspended": Teller._suspended,
     "held_up": Teller._held_up,
     "live": Teller._went_live,

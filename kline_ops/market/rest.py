@@ -14,8 +14,11 @@ from kline_ops.market.interval import HOUR_MS, Interval
 PAGE = 1000
 KLINES = "/api/v3/klines"
 TIME = "/api/v3/time"
+EXCHANGE_INFO = "/api/v3/exchangeInfo"
+#: The status of a symbol that trades ("Exchange information", "Enums": Symbol status).
+TRADING = "TRADING"
 #: What a request costs of the address's weight a minute (each endpoint's "Weight").
-WEIGHTS = {KLINES: 2, TIME: 1, "/api/v3/ping": 1, "/api/v3/exchangeInfo": 20}
+WEIGHTS = {KLINES: 2, TIME: 1, "/api/v3/ping": 1, EXCHANGE_INFO: 20}
 #: The header with the weight used in this minute ("IP Limits"), by all behind our address.
 USED_WEIGHT = "x-mbx-used-weight-1m"
 
@@ -33,11 +36,21 @@ class _ServerTime(msgspec.Struct):
     serverTime: int  # noqa: N815 - the exchange's own key
 
 
+class _Symbol(msgspec.Struct):
+    symbol: str
+    status: str
+
+
+class _ExchangeInfo(msgspec.Struct):
+    symbols: list[_Symbol]
+
+
 _NOT_JSON = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 _rows = msgspec.json.Decoder(list[_Row])
 _error = msgspec.json.Decoder(_Error)
 _time = msgspec.json.Decoder(_ServerTime)
+_info = msgspec.json.Decoder(_ExchangeInfo)
 
 
 def klines_query(
@@ -79,6 +92,21 @@ def decode_time(body: bytes) -> int:
         return _time.decode(body).serverTime
     except _NOT_JSON as error:
         raise ValueError(f"time answer not as documented: {error}") from None
+
+
+def decode_status(body: bytes, symbol: str) -> str:
+    """What the exchange information says of a symbol: ``TRADING``, ``BREAK`` …
+
+    Raises:
+        ValueError: the body is no exchange information, or none of this symbol.
+    """
+    try:
+        told = {each.symbol: each.status for each in _info.decode(body).symbols}
+        return told[symbol]
+    except _NOT_JSON as error:
+        raise ValueError(f"exchange information not as documented: {error}") from None
+    except KeyError:
+        raise ValueError(f"exchange information without {symbol}") from None
 
 
 def decode_error(body: bytes) -> tuple[int, str] | None:

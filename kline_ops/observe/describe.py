@@ -10,14 +10,30 @@ from kline_ops.events import Event
 DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
 
 
-def describe(event: Event) -> tuple[int, str]:  # noqa: C901, PLR0911, PLR0912 - a table of texts
+def describe(event: Event) -> tuple[int, str]:  # noqa: C901, PLR0911, PLR0912, PLR0915 - a table of texts
     """The level and the text."""
     match event:
         case events.SessionStarted() as e:
-            return INFO, f"session {e.name}: {e.symbol} {e.interval} into {e.csv} (pid {e.pid})"
+            told = f"session {e.name}: {e.symbol} {e.interval} into {e.csv} (pid {e.pid})"
+            return INFO, told + (", taken over" if e.live else "")
         case events.SessionStopped() as e:
             lost = f", {e.unwritten} candle(s) not written" if e.unwritten else ""
             return (ERROR if lost else INFO), f"stopped: {e.reason}{lost}"
+        case events.HandedOver() as e:
+            return INFO, f"pid {e.pid} made way for a fresh process"
+        case events.ProcessEnded() as e:
+            how = e.signal or f"exit code {e.code}"
+            level = INFO if e.code == 0 else ERROR
+            return level, f"the {e.role} (pid {e.pid}) ended after {e.seconds:.0f} s: {how}"
+        case events.CrashLoop() as e:
+            return (
+                ERROR,
+                f"{e.crashes} crashes within ten minutes ({e.reason}); slower from here on",
+            )
+        case events.RenewalFailed() as e:
+            return ERROR, f"no change to a fresh process: {e.reason}"
+        case events.MemoryHigh() as e:
+            return WARNING, f"{e.megabytes:.0f} MB of memory are in use, over {e.limit:.0f} MB"
         case events.Connected() as e:
             return DEBUG, f"connection {e.connection}: open to {e.endpoint}"
         case events.Live() as e:
@@ -66,6 +82,8 @@ def describe(event: Event) -> tuple[int, str]:  # noqa: C901, PLR0911, PLR0912 -
             return WARNING, f"the exchange has none of: {_span(e.first, e.last, e.candles)}"
         case events.BackfillFailed() as e:
             return WARNING, f"REST: {e.reason}; asking again"
+        case events.MarketClosed() as e:
+            return WARNING, f"{e.symbol} does not trade at the exchange now ({e.status}); waiting"
         case events.Banned() as e:
             return ERROR, f"banned by the exchange ({e.what}) until {e.until}: {e.reason}"
         case events.FrameRejected() as e:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 import termios
@@ -15,26 +16,33 @@ import tty
 from collections.abc import Callable, Mapping
 
 #: What terminals send for F10 (xterm, linux, tmux: terminfo kf10).
-_F10 = b"\x1b[21~"
+_F10 = "\x1b[21~"
+#: A key of its own that is sent as several characters, or a single one ("ECMA-48", 5.4; xterm, SS3).
+_KEY = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1bO?.|.", re.DOTALL)
 
 
 class Keys:
-    """Calls back for each known key, on the event loop."""
+    """Calls back for each known key, on the event loop: a character by itself, or ``F10``."""
 
     def __init__(self) -> None:
         self._fd: int | None = None
         self._before: list[object] = []
         self._calls: Mapping[str, Callable[[], None]] = {}
 
+    @property
+    def listening(self) -> bool:
+        """Is there a terminal that is ours?"""
+        return self._fd is not None
+
     def listen(self, calls: Mapping[str, Callable[[], None]]) -> None:
-        """Begin, if there is a terminal that is ours. Ctrl+C stays a signal."""
+        """Begin, if there is a terminal that is ours. Ctrl+C stays a signal; Ctrl+Z is no key."""
         try:
             fd = sys.stdin.fileno()
             if not os.isatty(fd) or os.tcgetpgrp(fd) != os.getpgrp():
                 return
             self._before = termios.tcgetattr(fd)
             tty.setcbreak(fd, termios.TCSANOW)
-            _without_hold(fd)
+            _without_traps(fd)
         except (OSError, ValueError, AttributeError, termios.error):
             return
         # Put into the background later, we want an error from the terminal, not to be stopped.
@@ -45,14 +53,15 @@ class Keys:
         asyncio.get_running_loop().add_reader(fd, self._read)
 
     def close(self) -> None:
-        """Give the terminal back as it was."""
+        """Give the terminal back as it was; one that another process has by now is left alone."""
         if self._fd is None:
             return
         fd, self._fd = self._fd, None
         asyncio.get_running_loop().remove_reader(fd)
         try:
-            termios.tcsetattr(fd, termios.TCSANOW, self._before)  # type: ignore[arg-type]
-        except termios.error:
+            if os.tcgetpgrp(fd) == os.getpgrp():
+                termios.tcsetattr(fd, termios.TCSANOW, self._before)  # type: ignore[arg-type]
+        except (OSError, termios.error):
             return  # the terminal is gone
 
     def _read(self) -> None:
@@ -64,19 +73,20 @@ class Keys:
             data = b""
         if not data:
             self.close()
-        elif data == _F10:
-            self._press("F10")
-        else:
-            for key in data.decode("utf-8", "ignore"):
-                self._press(key)
+            return
+        keys = _KEY.findall(data.decode("utf-8", "ignore"))
+        # Several at once were pasted, not pressed: no text may end a recording.
+        if len(keys) == 1:
+            self._press("F10" if keys[0] == _F10 else keys[0])
 
     def _press(self, key: str) -> None:
         if key in self._calls:
             self._calls[key]()
 
 
-def _without_hold(fd: int) -> None:
-    """Ctrl+S must not put the terminal on hold: whoever writes to it would wait for Ctrl+Q."""
+def _without_traps(fd: int) -> None:
+    """Ctrl+S must not put the terminal on hold, nor Ctrl+Z suspend us: nothing would be recorded."""
     attributes = termios.tcgetattr(fd)
     attributes[0] &= ~termios.IXON
+    attributes[6][termios.VSUSP] = os.fpathconf(fd, "PC_VDISABLE").to_bytes(1, "big")
     termios.tcsetattr(fd, termios.TCSANOW, attributes)

@@ -1,13 +1,15 @@
 """The log and the event log.
 
 Records go through a queue to a thread of their own: a slow disk or terminal costs the recorder
-nothing. ``session.log`` is rotated; ``events.jsonl`` is one JSON object a line. Both come back when they
-were deleted or moved away, their folder included.
+nothing. ``session.log`` (rotated) and ``events.jsonl`` are one JSON object a line. Both come back when
+they were deleted or moved away, their folder included. No outlet tells a password or a token.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
+import json
 import logging
 import logging.handlers
 import os
@@ -15,14 +17,17 @@ import queue
 import time
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import msgspec
 
 from kline_ops.clock import Clock
-from kline_ops.events import Event, Recorded
+from kline_ops.events import Event, Recorded, without_secrets
 from kline_ops.market import timestamp
 from kline_ops.observe.describe import describe
+from kline_ops.observe.lines import LEVELS, as_text
+from kline_ops.plain import visible
+from kline_ops.secret import redacted
 from kline_ops.worker import Worker
 
 _LEVELS = {"prod": logging.INFO, "dev": logging.DEBUG, "trace": logging.DEBUG}
@@ -35,17 +40,91 @@ _CLOSE_TIMEOUT = 0.3
 _log = logging.getLogger("kline_ops")
 
 
-class _Line(logging.Formatter):
-    """``2026-01-27T14:00:00Z INFO     message``, in UTC."""
+class TextFormatter(logging.Formatter):
+    """``2026-01-27T14:00:00Z INFO     message``, in UTC; what is below it (a traceback) in more lines.
 
-    converter = staticmethod(time.gmtime)
+    ``origin``: name the logger and the line that said it.
+    """
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)-8s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    origin = False
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as a person reads it."""
+        message = record.getMessage()
+        if self.origin:
+            message = f"{record.name}:{record.lineno} {message}"
+        below = _below(record).splitlines()
+        text = as_text(_moment(record), record.levelname, message)
+        return "\n".join([text, *map(visible, below)])
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object: ``ts, level, message``; of an event ``kind`` and its fields as ``event``.
+
+    ``logger`` is there where a library speaks, ``traceback`` where there is one.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as a program reads it."""
+        line: dict[str, Any] = {"ts": _moment(record), "level": _level(record)}
+        if record.name.partition(".")[0] != _log.name:
+            line["logger"] = record.name
+        line["message"] = record.getMessage()
+        if isinstance(event := getattr(record, "event", None), Event):
+            fields = msgspec.to_builtins(event)
+            line["kind"] = fields.pop("kind")
+            line["event"] = fields
+        if below := _below(record):
+            line["traceback"] = below
+        return _encode(line).decode()
+
+
+def _moment(record: logging.LogRecord) -> str:
+    second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+    return f"{second}.{int(record.msecs):03d}Z"
+
+
+def _level(record: logging.LogRecord) -> str:
+    """The highest of our words that it reaches."""
+    reached = [word for word, level in LEVELS.items() if record.levelno >= level]
+    return reached[-1] if reached else next(iter(LEVELS))
+
+
+def _below(record: logging.LogRecord) -> str:
+    return "\n".join(filter(None, (record.exc_text, record.stack_info)))
+
+
+def _encode(line: dict[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(line)
+    except UnicodeEncodeError:  # half a character: a path that is no UTF-8
+        return json.dumps(line, ensure_ascii=False).encode(errors="replace")
+
+
+class _NoSecrets(logging.Filter):
+    """The last net: addresses in a record, whoever made it, lose their passwords and tokens."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change the record (each outlet has its own) and let it pass."""
+        record.msg = redacted(str(record.msg))
+        if record.exc_text:
+            record.exc_text = redacted(record.exc_text)
+        if record.stack_info:
+            record.stack_info = redacted(record.stack_info)
+        return True
 
 
 class _Forgiving(logging.handlers.QueueHandler):
     """Drops a record when the queue is full, instead of a traceback on the terminal."""
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Make text of what may change until it is written; the rest of the record goes along."""
+        told = copy.copy(record)
+        told.msg, told.args = record.getMessage(), None
+        if record.exc_info and record.exc_info[0] is not None:
+            told.exc_text = logging.Formatter().formatException(record.exc_info)
+        told.exc_info = None
+        return told
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Nothing: the queue is full because the disk or the terminal hangs."""
@@ -74,17 +153,35 @@ class _LogFile(logging.handlers.RotatingFileHandler):
         return super()._open()
 
 
-class Logging:
-    """Switches the log on; :meth:`close` writes what waits and switches it off."""
+def text_handler(stream: TextIO) -> logging.Handler:
+    """The plain console: a line of text a record."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(TextFormatter())
+    return handler
 
-    def __init__(self, path: Path | None, preset: str, console: TextIO) -> None:
+
+class Logging:
+    """Switches the log on; :meth:`close` writes what waits and switches it off.
+
+    Args:
+        path: of the log file; None: no file.
+        preset: ``prod`` tells from INFO on; ``dev`` from DEBUG on; ``trace`` also what the WebSocket
+            library says, and on the console which line of which logger says it.
+        console: what people see; :func:`text_handler`, or one with its own formatter.
+    """
+
+    def __init__(self, path: Path | None, preset: str, console: logging.Handler) -> None:
         logging.raiseExceptions = False
         level = _LEVELS[preset]
-        handlers: list[logging.Handler] = [logging.StreamHandler(console)]
+        if isinstance(console.formatter, TextFormatter):
+            console.formatter.origin = preset == "trace"
+        handlers = [console]
         if path is not None:
-            handlers.append(
-                _LogFile(path, maxBytes=_MAX_BYTES, backupCount=_KEPT, encoding="utf-8", delay=True)
+            file = _LogFile(
+                path, maxBytes=_MAX_BYTES, backupCount=_KEPT, encoding="utf-8", delay=True
             )
+            file.setFormatter(JsonFormatter())
+            handlers.append(file)
         self._outlets = [_Outlet(handler) for handler in handlers]
         # At the root: what a library says must not go to the terminal past the queue.
         for outlet in self._outlets:
@@ -103,7 +200,7 @@ class _Outlet(logging.handlers.QueueListener):
     """One handler with a queue and a thread of its own: a terminal on hold stops no log file."""
 
     def __init__(self, handler: logging.Handler) -> None:
-        handler.setFormatter(_Line())
+        handler.addFilter(_NoSecrets())
         records: queue.Queue[logging.LogRecord] = queue.Queue(_QUEUE)
         super().__init__(records, handler)
         self._handler = handler
@@ -124,15 +221,15 @@ class _Outlet(logging.handlers.QueueListener):
 
 
 def log_event(event: Event) -> None:
-    """Listener: an event as a line of the log."""
+    """Listener: an event as a line of the log; the event goes along, for the file."""
     level, text = describe(event)
-    _log.log(level, "%s", text)
+    _log.log(level, "%s", text, extra={"event": event})
 
 
 def event_line(event: Event, clock: Clock) -> bytes:
     """An event as a line of ``events.jsonl``."""
-    line = {"ts": timestamp.to_text(clock.wall_ms()), **msgspec.to_builtins(event)}
-    return msgspec.json.encode(line) + b"\n"
+    fields = msgspec.to_builtins(without_secrets(event))
+    return _encode({"ts": timestamp.to_text(clock.wall_ms()), **fields}) + b"\n"
 
 
 class EventLog:

@@ -22,13 +22,22 @@ class CrashBudget:
 
     def __init__(self) -> None:
         self._crashes: deque[float] = deque()
+        self._spent = False
 
     def delay(self, now: float, lasted: float) -> float:
         """Take in a crash after so many seconds; answers how many to wait before the next start."""
         if lasted >= HEALTHY:
             self._crashes.clear()
+            self._spent = False
         self._crashes.append(now)
         while now - self._crashes[0] > WINDOW:
             self._crashes.popleft()
         count = len(self._crashes)
         return SLOW if count > BUDGET else _FIRST * 2.0 ** (count - 1)
+
+    def escalates(self) -> bool:
+        """True once when the budget is spent, and not again before a good run."""
+        if self._spent or len(self._crashes) <= BUDGET:
+            return False
+        self._spent = True
+        return True

@@ -1,11 +1,13 @@
 """The environment that ``start`` hands to the session, in a file only its owner can read.
 
 tmux gives a new session the environment of the *first* client of its server, so what was set for this
-``start`` would be missing; and ``new-session -e`` would show it in ``ps`` and ``show-environment``.
+``start`` would be missing; and ``new-session -e`` would show it in ``ps`` and ``show-environment``. The
+session removes the file as soon as it has read it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -13,31 +15,42 @@ from pathlib import Path
 
 _NAMES = {
     "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "PYTHONPATH", "REQUESTS_CA_BUNDLE",
-    "SSL_CERT_DIR", "SSL_CERT_FILE", "TZ", "USER", "VIRTUAL_ENV",
+    "NO_COLOR", "SSL_CERT_DIR", "SSL_CERT_FILE", "TZ", "USER", "VIRTUAL_ENV",
     "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME",
     "ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
     "all_proxy", "http_proxy", "https_proxy", "no_proxy",
 }  # fmt: skip
 
 
-def write(path: Path, environ: Mapping[str, str]) -> None:
-    """Save what a session needs. Raises OSError."""
-    kept = {
-        key: value
-        for key, value in environ.items()
-        if key in _NAMES or key.startswith("KLINE_OPS__")
-    }
+#: What the terminal of the session says itself, and what is true of the shell alone.
+_NOT_ITS = {
+    "COLORTERM", "COLUMNS", "LINES", "OLDPWD", "PWD", "SHLVL", "TERM", "TERM_PROGRAM",
+    "TERM_PROGRAM_VERSION", "TMUX", "TMUX_PANE", "TMUX_TMPDIR", "_",
+}  # fmt: skip
+
+
+def write(path: Path, environ: Mapping[str, str], *, whole: bool) -> None:
+    """Save what a session needs; ``whole``: all that a command would have here. Raises OSError."""
+    kept = {key: value for key, value in environ.items() if _is_kept(key, whole=whole)}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        json.dump(kept, file)
+    with os.fdopen(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
+        json.dump(kept, file, ensure_ascii=False)
 
 
-def read(path: Path) -> dict[str, str]:
-    """What was saved; empty where there is nothing that can be used."""
+def take(path: Path) -> dict[str, str]:
+    """What was saved, and the file is gone; empty where there is nothing that can be used."""
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
     except (OSError, ValueError):
         return {}
+    with contextlib.suppress(OSError):
+        path.unlink()
     return {str(key): str(value) for key, value in told.items()} if isinstance(told, dict) else {}
+
+
+def _is_kept(key: str, *, whole: bool) -> bool:
+    if whole:
+        return key not in _NOT_ITS
+    return key in _NAMES or key.startswith("KLINE_OPS__")

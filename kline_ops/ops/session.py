@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import enum
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -15,20 +13,18 @@ from typing import TYPE_CHECKING
 from kline_ops.errors import EXIT_USAGE, ConfigError, SessionError
 from kline_ops.watch.evidence import exit_of, state_of
 from kline_ops.watch.files import Json, section
-from kline_ops.watch.process import Process, look_at
-from kline_ops.watch.registry import KnownSession, find_session
+from kline_ops.watch.registry import find_session
 from kline_ops.watch.status import free_bytes
 from kline_ops.watch.verdict import DISK_FULL, NO_DATA_YET, is_full
 
 if TYPE_CHECKING:
     from kline_ops.clock import Clock
+    from kline_ops.config.command import Session as AnySession
     from kline_ops.config.settings import Settings
 
 _POLL = 0.05
-#: Seconds that a killed process may take to be gone.
-_KILL_WAIT = 5.0
-#: Seconds from the start of a tmux session to the supervisor's entry in the registry, at the most.
-_BEING_STARTED = 3.0
+#: So many polls long tmux may take to close the window of a supervisor that has just ended.
+_ENDING_POLLS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +33,6 @@ class Started:
 
     has_data: bool
     reason: str
-
-
-def is_running(session: KnownSession) -> bool:
-    """Is there a supervisor or a recorder of this session, dead or alive ones excepted?"""
-    return bool(_processes(session))
 
 
 def start(
@@ -55,80 +46,67 @@ def start(
         JournalError: another session records into the same file.
         SessionError: the recorder ended at once, and why.
     """
-    from kline_ops.ops import handover  # noqa: PLC0415 - stop and status need none of this
-    from kline_ops.ops.tmux import Tmux  # noqa: PLC0415
     from kline_ops.record.lock import FileLock  # noqa: PLC0415
 
-    tmux = Tmux(settings.config.ops.tmux_socket)
-    began_ms = clock.wall_ms()
-    if not tmux.has(settings.name):
+    def check() -> None:
         if settings.csv.exists():
             lock = FileLock(settings.csv)
             lock.acquire(settings.name)
             lock.release()
-        environment = settings.data_dir / "session.env"
-        try:
-            handover.write(environment, os.environ)
-        except OSError as error:
-            raise ConfigError(
-                f"cannot write {environment}: {error.strerror}",
-                field="data_dir",
-                hint="check its permissions and its disk, or give another place",
-            ) from None
-        register()
-        tmux.start(settings.name, _command(settings, environment), settings.data_dir)
+
+    began_ms = clock.wall_ms()
+    launch(settings, register=register, check=check)
     return _wait_for_data(settings, began_ms, clock, wait)
 
 
-class Stopped(enum.Enum):
-    """What came of a stop."""
-
-    NOT_RUNNING = "there was nothing to end"
-    CLEANLY = "it ended by itself when it was told to"
-    BY_FORCE = "it did not end in time, and was killed"
-
-
-def stop(session: KnownSession, clock: Clock, timeout: float) -> Stopped:
-    """End a session cleanly; after ``timeout`` seconds, by force.
+def launch(
+    settings: AnySession,
+    *,
+    register: Callable[[], None],
+    check: Callable[[], None] = lambda: None,
+    whole: bool = False,
+) -> None:
+    """Have a supervisor run it in tmux, where none does yet. ``whole``: with all of our environment.
 
     Raises:
-        SessionError: it could not be ended.
+        MachineError: no tmux.
+        ConfigError: its data_dir can not be written.
     """
-    running = _processes(session) or _processes_soon(session, clock)
-    if not running:
-        return Stopped.NOT_RUNNING
-    for pid in running:
-        _signal(session.name, pid, signal.SIGTERM)
-        _signal(session.name, pid, signal.SIGCONT)
-    if _gone_within(session, clock, timeout):
-        return Stopped.CLEANLY
-    for pid in _processes(session):
-        _signal(session.name, pid, signal.SIGKILL)
-    if not _gone_within(session, clock, _KILL_WAIT):
-        raise SessionError(f"{session.name} could not be ended", exit_code=1, hint="look at ps")
-    return Stopped.BY_FORCE
+    from kline_ops.ops import handover  # noqa: PLC0415 - stop and status need none of this
+    from kline_ops.ops.tmux import Tmux  # noqa: PLC0415
 
-
-def runs_in_tmux(session: KnownSession) -> bool:
-    """Is it kept by a supervisor, rather than a recorder in somebody's foreground?"""
-    told = section(state_of(session.name, Path(session.state_file)), "metadata")
-    return session.keeper_pid != told.get("pid")
-
-
-def _processes_soon(session: KnownSession, clock: Clock) -> list[int]:
-    """A session that is being started has a tmux session before it has processes we know."""
-    if session.keeper_pid is not None:
-        return []
-    deadline = clock.monotonic() + _BEING_STARTED
-    while clock.monotonic() < deadline:
-        found = find_session(session.name)
-        if found.keeper_pid is not None:
-            return _processes(found)
+    socket = settings.config.ops.tmux_socket
+    places = [Tmux(socket, place) for place in _tmux_places(settings.name)]
+    for _ in range(_ENDING_POLLS):
+        if not any(tmux.has(settings.name) for tmux in places):
+            break
         time.sleep(_POLL)
-    return []
+    else:
+        return  # it runs, or is being started
+    check()
+    environment = settings.data_dir / "session.env"
+    try:
+        handover.write(environment, os.environ, whole=whole)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {environment}: {error.strerror}",
+            field="data_dir",
+            hint="check its permissions and its disk, or give another place",
+        ) from None
+    register()
+    Tmux(socket).start(settings.name, _command(settings, environment), settings.data_dir)
 
 
-def _command(settings: Settings, environment: Path) -> list[str]:
+def _tmux_places(name: str) -> list[Path | None]:
+    """Where it may run: below today's TMUX_TMPDIR, and below that of whoever started it last."""
+    try:
+        remembered = find_session(name).tmux_tmpdir
+    except SessionError:
+        remembered = ""
+    return [None, Path(remembered)] if remembered else [None]
+
+
+def _command(settings: AnySession, environment: Path) -> list[str]:
     base = [sys.executable, "-m", "kline_ops", "supervise", settings.name]
     return [*base, "--config", str(settings.path), "--env-file", str(environment)]
 
@@ -138,10 +116,10 @@ def _wait_for_data(settings: Settings, began_ms: int, clock: Clock, wait: float)
     reason = "it has not said anything yet"
     while clock.monotonic() < deadline:
         told = exit_of(settings.name, settings.exit_file)
-        if told is not None and _written_since(settings.exit_file, began_ms):
+        if told is not None and written_since(settings.exit_file, began_ms):
             _raise_if_final(settings.name, told)
         state = state_of(settings.name, settings.state_file)
-        if state is not None and _written_since(settings.state_file, began_ms):
+        if state is not None and written_since(settings.state_file, began_ms):
             if section(state, "metadata").get("live"):
                 return Started(has_data=True, reason="")
             reason = str(state.get("error") or reason).removeprefix(NO_DATA_YET)
@@ -161,55 +139,9 @@ def _raise_if_final(name: str, told: Json) -> None:
     )
 
 
-def _written_since(path: Path, began_ms: int) -> bool:
+def written_since(path: Path, began_ms: int) -> bool:
+    """Is the file of this start, and not of a run before?"""
     try:
         return path.stat().st_mtime_ns // 1_000_000 >= began_ms
     except OSError:
         return False
-
-
-def _processes(session: KnownSession) -> list[int]:
-    """The pids that belong to the session and still run; its supervisor first."""
-    if session.keeper_pid is None:
-        session = _as_registered(session)
-    told = section(state_of(session.name, Path(session.state_file)), "metadata")
-    candidates = [
-        (session.keeper_pid, session.keeper_started),
-        (told.get("pid"), told.get("pid_started")),
-    ]
-    running: list[int] = []
-    for pid, started in candidates:
-        there = look_at(pid, started) in {Process.RUNNING, Process.STOPPED}
-        if there and isinstance(pid, int) and pid not in running:
-            running.append(pid)
-    return running
-
-
-def _as_registered(session: KnownSession) -> KnownSession:
-    """The supervisor registers itself a moment after the session was."""
-    try:
-        return find_session(session.name)
-    except SessionError:
-        return session
-
-
-def _signal(name: str, pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
-    except PermissionError:
-        raise SessionError(
-            f"{name} belongs to another user (pid {pid})",
-            exit_code=EXIT_USAGE,
-            hint="ask as that user",
-        ) from None
-
-
-def _gone_within(session: KnownSession, clock: Clock, seconds: float) -> bool:
-    deadline = clock.monotonic() + seconds
-    while _processes(session):
-        if clock.monotonic() >= deadline:
-            return False
-        time.sleep(_POLL)
-    return True

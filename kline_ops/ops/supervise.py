@@ -1,110 +1,263 @@
 """What tmux runs: keeps a recorder running, and writes down how each run of it ended.
 
-The recorder stays in the terminal's foreground group and owns the keys; this process ignores SIGINT,
-passes SIGTERM and SIGHUP on, and restores the terminal after a kill. Exit codes 0 and 2 are final: a
-clean end, or an error that a restart would only repeat.
+The rules are those of ``care.py``; this is the shell around them. The recorder has the terminal's
+foreground and owns the keys; this process passes SIGTERM and SIGHUP on, changes to a fresh recorder
+at SIGUSR1, and puts the terminal right after a kill. Exit codes 0 and 2 are final: a clean end, or an
+error that a restart would only repeat.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import selectors
 import signal
 import subprocess
 import sys
-import termios
-import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import IO
 
+from kline_ops import events
 from kline_ops.clock import Clock
 from kline_ops.errors import EXIT_GOOD, EXIT_USAGE
+from kline_ops.events import Event
 from kline_ops.market import timestamp
-from kline_ops.ops.crashes import CrashBudget
+from kline_ops.observe.event_log import append_event
+from kline_ops.ops import care, children
+from kline_ops.ops.care import Care, Role, how
 from kline_ops.watch.files import Json, write_json
 
 #: Tells the recorder who keeps it, for the registry.
 KEEPER_VARIABLE = "KLINE_OPS_KEEPER"
-_FINAL = {EXIT_GOOD, EXIT_USAGE}
+#: Tells a successor which descriptor to write to once it delivers.
+SUCCESSOR_VARIABLE = "KLINE_OPS_SUCCESSOR"
+#: Sent to a supervisor: change to a fresh recorder.
+RENEW = signal.SIGUSR1
+FINAL = frozenset({EXIT_GOOD, EXIT_USAGE})
 _LAST_LINES = 20
+#: The code of a process that could not be started, as a shell says it.
+_NOT_STARTED = 127
+_PIECE = 65536
+
+
+class _Child:
+    """A process, and the last it said."""
+
+    def __init__(self, process: subprocess.Popen[bytes], began: float) -> None:
+        assert process.stderr is not None  # noqa: S101 - started so
+        self.process = process
+        self.stderr = process.stderr
+        self.began = began
+        self.last_lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self._part = b""
+
+    def hear(self) -> bool:
+        """Show what it wrote to its error output and remember its end; False once that is closed."""
+        piece = os.read(self.stderr.fileno(), _PIECE)
+        *lines, self._part = (self._part + piece).split(b"\n")
+        if not piece:
+            lines, self._part = [self._part], b""
+        for line in lines:
+            text = line.decode("utf-8", "replace").rstrip()
+            if text:
+                self.last_lines.append(text)
+                _say(text)
+        return bool(piece)
 
 
 class Supervisor:
-    """Runs one command until it ends for good."""
+    """Runs one command until it ends for good: :meth:`listen`, then :meth:`run`.
 
-    def __init__(self, name: str, command: Sequence[str], exit_file: Path, clock: Clock) -> None:
+    Args:
+        command: asked for before each start: a config may have changed.
+        final: exit codes after which it is not started again.
+        renewable: the command knows how to take over from its predecessor (see ``care.py``).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Callable[[], Sequence[str]],
+        exit_file: Path,
+        events_file: Path,
+        clock: Clock,
+        *,
+        final: frozenset[int] = FINAL,
+        renewable: bool = True,
+    ) -> None:
         self._name = name
-        self._command = list(command)
+        self._command = command
         self._exit_file = exit_file
+        self._events_file = events_file
         self._clock = clock
-        self._child: subprocess.Popen[bytes] | None = None
+        self._care = Care(final, renewable=renewable)
+        self._renewable = renewable
+        self._children: dict[Role, _Child] = {}
+        self._selector = selectors.DefaultSelector()
+        self._pending: deque[care.Happening] = deque()
+        self._starts = 0
+        self._code: int | None = None
         self._stopping = False
+        self._last: _Child | None = None
         #: Its terminal went away (the tmux server was killed): nobody asked it to end.
         self._orphaned = False
-        self._budget = CrashBudget()
-        self._starts = 0
 
     def run(self) -> int:
         """The exit code of the last run; 128 + n after signal n, as a shell says it."""
-        self._catch_signals()
-        terminal = _terminal()
-        while True:
-            began = self._clock.monotonic()
-            code, last_lines = self._run_once()
-            _restore(terminal)
-            if self._is_stopping() and code == -signal.SIGTERM:
-                code = EXIT_GOOD  # it was told to end before it could listen
-            if code in _FINAL or self._is_stopping():
-                self._write_exit(code, last_lines, None)
-                return code if code >= 0 else 128 - code
-            delay = self._budget.delay(self._clock.monotonic(), self._clock.monotonic() - began)
-            self._write_exit(code, last_lines, self._clock.wall_ms() + int(delay * 1000))
-            _say(f"the recorder ended ({_how(code)}); starting it again in {delay:g} s")
-            self._wait(delay)
-            if self._is_stopping():
-                self._write_exit(EXIT_GOOD, last_lines, None)
-                return EXIT_GOOD
+        children.adopt_orphans()
+        self._terminal = children.Terminal()
+        self._advance(care.Tick())
+        while self._code is None:
+            self._wait()
+            self._reap()
+            while self._pending:
+                self._advance(self._pending.popleft())
+            self._advance(care.Tick())
+        children.end_what_is_left()
+        return self._code if self._code >= 0 else 128 - self._code
 
-    def _catch_signals(self) -> None:
-        for number in (signal.SIGINT, signal.SIGQUIT):
-            signal.signal(number, signal.SIG_IGN)  # keys of the terminal: the recorder's
+    def listen(self) -> None:
+        """Be ready for signals; before that, one would end this process."""
+        reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        self._selector.register(reading, selectors.EVENT_READ, lambda: os.read(reading, _PIECE))
+        # Keys of the terminal are the recorder's. What is ignored here would be so in a child, too.
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGCHLD):
+            signal.signal(number, lambda *_: None)
         for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._pass_on)
+            signal.signal(number, self._told_to_stop)
+        signal.signal(RENEW, lambda *_: self._pending.append(care.Renew()))
 
-    def _pass_on(self, number: int, _frame: FrameType | None) -> None:
+    def _told_to_stop(self, number: int, _frame: FrameType | None) -> None:
         self._orphaned |= number == signal.SIGHUP and not self._stopping
         self._stopping = True
-        if self._child is not None and self._child.poll() is None:
-            self._child.send_signal(signal.SIGTERM)
+        self._pending.append(care.Stop())
 
-    def _is_stopping(self) -> bool:
-        """Set by a signal, between any two lines."""
-        return self._stopping
+    def _wait(self) -> None:
+        """Until something happens, or is due."""
+        wake_at = self._care.wake_at()
+        left = None if wake_at is None else max(0.0, wake_at - self._clock.monotonic())
+        if self._pending:
+            left = 0.0
+        for key, _ in self._selector.select(left):
+            key.data()
 
-    def _wait(self, seconds: float) -> None:
-        """Sleep, but not past a signal that ends it all."""
-        deadline = self._clock.monotonic() + seconds
-        while not self._is_stopping() and (left := deadline - self._clock.monotonic()) > 0:
-            time.sleep(min(left, 0.2))
+    def _reap(self) -> None:
+        for ended in children.reap():
+            for role, child in list(self._children.items()):
+                if child.process.pid == ended.pid:
+                    self._take_end(role, child, ended.code)
 
-    def _run_once(self) -> tuple[int, list[str]]:
+    def _take_end(self, role: Role, child: _Child, code: int) -> None:
+        child.process.returncode = code
+        children.send(child.process.pid, signal.SIGKILL)  # what it has left behind in its group
+        self._hush(child)
+        lasted = self._clock.monotonic() - child.began
+        reason = child.last_lines[-1] if child.last_lines else ""
+        self._tell(
+            events.ProcessEnded(
+                role=role.value if self._renewable else "command",
+                pid=child.process.pid,
+                code=code if code >= 0 else None,
+                signal=how(code) if code < 0 else None,
+                seconds=round(lasted, 3),
+                reason=reason,
+            )
+        )
+        if role is Role.MAIN:
+            self._terminal.restore()
+        self._last = child
+        del self._children[role]
+        self._advance(care.Ended(role, code, lasted))
+
+    def _advance(self, happening: care.Happening) -> None:
+        for action in self._care.advance(happening, self._clock.monotonic()):
+            self._carry_out(action)
+
+    def _carry_out(self, action: care.Action) -> None:
+        match action:
+            case care.Start(role):
+                self._start(role)
+            case care.Signal(role, number):
+                self._signal(role, number)
+            case care.Promote():
+                self._children[Role.MAIN] = child = self._children.pop(Role.SUCCESSOR)
+                self._terminal.lend(child.process.pid)
+            case care.Crashed(code, delay, escalate):
+                self._terminal.clear()
+                self._write_exit(code, self._clock.wall_ms() + int(delay * 1000))
+                _say(f"{self._name} ended ({how(code)}); starting it again in {delay:g} s")
+                if escalate:
+                    self._tell(events.CrashLoop(crashes=self._starts, reason=how(code)))
+            case care.GaveUp(reason):
+                self._tell(events.RenewalFailed(reason=reason))
+            case care.Final(code):
+                if code < 0:
+                    self._terminal.clear()
+                self._write_exit(code, None)
+                self._code = code
+
+    def _start(self, role: Role) -> None:
         self._starts += 1
         environ = {**os.environ, KEEPER_VARIABLE: str(os.getpid())}
-        self._child = child = subprocess.Popen(self._command, env=environ, stderr=subprocess.PIPE)
-        if self._is_stopping():
-            child.send_signal(signal.SIGTERM)
-        last_lines: deque[str] = deque(maxlen=_LAST_LINES)
-        if child.stderr is not None:
-            _copy(child.stderr, last_lines)
-        return child.wait(), list(last_lines)
+        told, tells = os.pipe2(os.O_CLOEXEC)
+        if role is Role.SUCCESSOR:
+            environ[SUCCESSOR_VARIABLE] = str(tells)
+        try:
+            lent = self._terminal if role is Role.MAIN else None
+            process = children.spawn(self._command(), environ, (tells,), lent)
+        except OSError as error:
+            _say(f"cannot start the recorder: {error.strerror}")
+            os.close(told)
+            self._pending.append(care.Ended(role, _NOT_STARTED, 0.0))
+            return
+        finally:
+            os.close(tells)
+        child = self._children[role] = _Child(process, self._clock.monotonic())
+        self._selector.register(told, selectors.EVENT_READ, lambda: self._hear_live(child, told))
+        self._selector.register(child.stderr, selectors.EVENT_READ, lambda: self._hear(child))
 
-    def _write_exit(self, code: int, last_lines: list[str], next_start_ms: int | None) -> None:
+    def _signal(self, role: Role, number: signal.Signals) -> None:
+        if number == care.MAKE_WAY:
+            # Before the old one lets go of the file, from when on the terminal is the new one's, too.
+            self._terminal.lend(self._children[Role.SUCCESSOR].process.pid)
+        children.send(self._children[role].process.pid, number)
+
+    def _hear(self, child: _Child) -> None:
+        if not child.hear():
+            self._selector.unregister(child.stderr)
+
+    def _hush(self, child: _Child) -> None:
+        """Read what it said last. A descendant that holds its error output is not waited for."""
+        os.set_blocking(child.stderr.fileno(), False)
+        with contextlib.suppress(BlockingIOError):
+            while child.hear():
+                pass
+        with contextlib.suppress(KeyError):  # closed before
+            self._selector.unregister(child.stderr)
+        child.stderr.close()
+
+    def _hear_live(self, child: _Child, told: int) -> None:
+        """It delivers, or it is gone. Only of a successor that is one still anybody wants to know."""
+        if os.read(told, 1) and self._children.get(Role.SUCCESSOR) is child:
+            self._pending.append(care.Live())
+        self._selector.unregister(told)
+        os.close(told)
+
+    def _tell(self, event: Event) -> None:
+        try:
+            append_event(self._events_file, event, self._clock)
+        except OSError as error:
+            _say(f"cannot write {self._events_file}: {error.strerror}")
+
+    def _write_exit(self, code: int, next_start_ms: int | None) -> None:
+        last_lines = list(self._last.last_lines) if self._last is not None else []
         told: Json = {
             "name": self._name,
             "code": code if code >= 0 else None,
-            "signal": signal.Signals(-code).name if code < 0 else None,
+            "signal": how(code) if code < 0 else None,
             "at": timestamp.to_text(self._clock.wall_ms()),
             "final": next_start_ms is None,
             "orphaned": self._orphaned,
@@ -119,41 +272,8 @@ class Supervisor:
             _say(f"cannot write {self._exit_file}: {error.strerror}")
 
 
-def _copy(stderr: IO[bytes], last_lines: deque[str]) -> None:
-    """Show the recorder's error output and remember its end, until it is closed."""
-    for line in stderr:
-        text = line.decode("utf-8", "replace").rstrip()
-        if text:
-            last_lines.append(text)
-            _say(text)
-
-
 def _say(text: str) -> None:
     try:
         print(text, file=sys.stderr, flush=True)  # noqa: T201 - the terminal is ours
     except OSError:
         return  # the terminal is gone; exit.json and the log have it
-
-
-def _how(code: int) -> str:
-    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
-
-
-def _terminal() -> list[object] | None:
-    """As it is to be after each run; Ctrl+S must not put it, and us, on hold."""
-    try:
-        attributes = termios.tcgetattr(0)
-        attributes[0] &= ~termios.IXON
-        termios.tcsetattr(0, termios.TCSANOW, attributes)
-    except termios.error:
-        return None
-    return list(attributes)
-
-
-def _restore(terminal: list[object] | None) -> None:
-    if terminal is None:
-        return
-    try:
-        termios.tcsetattr(0, termios.TCSANOW, terminal)  # type: ignore[arg-type]
-    except termios.error:
-        return  # the terminal is gone

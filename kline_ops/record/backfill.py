@@ -18,6 +18,7 @@ from kline_ops.market import rest
 from kline_ops.market.candle import Candle
 from kline_ops.market.span import Span
 from kline_ops.market.stream import Stream
+from kline_ops.secret import shown_url
 from kline_ops.worker import Worker
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ T = TypeVar("T")
 #: Seconds to connect, and between two reads.
 _TIMEOUT = (5.0, 10.0)
 #: Seconds for a whole answer.
-_TOTAL_TIMEOUT = 20.0
+TOTAL_TIMEOUT = 20.0
 #: The exchange does not know this symbol ("Error codes", -1121).
 _INVALID_SYMBOL = -1121
 #: Seconds; a longer wait is a mistake of somebody's ("IP Limits": bans last up to 3 days).
@@ -72,6 +73,7 @@ class Backfill:
         self, base_url: str, tls: ssl.SSLContext | None, budget: Budget | None = None
     ) -> None:
         self.base_url = base_url.rstrip("/")
+        self._shown = shown_url(self.base_url)
         self._tls = tls
         self._budget = budget
         self._session: requests.Session | None = None
@@ -85,6 +87,16 @@ class Backfill:
         query = rest.klines_query(stream.symbol, stream.interval, span.first, span.end - 1)
         return await self._ask(lambda: rest.decode_klines(self._get(rest.KLINES, query)))
 
+    async def symbol_status(self, stream: Stream) -> str:
+        """What the exchange says of the symbol: ``TRADING``, or that it does not trade now.
+
+        An unknown symbol is a :class:`VenueError` that is not retryable.
+        """
+        query = {"symbol": stream.symbol}
+        return await self._ask(
+            lambda: rest.decode_status(self._get(rest.EXCHANGE_INFO, query), stream.symbol)
+        )
+
     async def server_time(self) -> int:
         """The exchange's time in milliseconds."""
         return await self._ask(lambda: rest.decode_time(self._get(rest.TIME, {})))
@@ -95,16 +107,16 @@ class Backfill:
 
     async def _ask(self, call: Callable[[], T]) -> T:
         try:
-            async with asyncio.timeout(_TOTAL_TIMEOUT):
+            async with asyncio.timeout(TOTAL_TIMEOUT):
                 return await asyncio.get_running_loop().run_in_executor(self._worker, call)
         except TimeoutError:
             # It answers byte by byte, or not at all: that thread and connection are left behind.
             self._worker.shutdown(wait=False)
             self._worker, self._session = Worker("rest"), None
-            reason = f"{self.base_url} did not answer within {_TOTAL_TIMEOUT:g} s"
+            reason = f"{self._shown} did not answer within {TOTAL_TIMEOUT:g} s"
             raise VenueError(reason, retryable=True) from None
         except ValueError as error:
-            raise VenueError(f"{self.base_url}: {error}", retryable=True) from None
+            raise VenueError(f"{self._shown}: {error}", retryable=True) from None
 
     def _get(self, path: str, query: dict[str, str]) -> bytes:
         import requests  # noqa: PLC0415 - 8 MB and 90 ms, for sessions that need REST
@@ -120,7 +132,7 @@ class Backfill:
             )
         except requests.RequestException as error:
             raise VenueError(
-                f"cannot reach {self.base_url}: {root_cause(error)}", retryable=True
+                f"cannot reach {self._shown}: {root_cause(error)}", retryable=True
             ) from None
         used = answer.headers.get(rest.USED_WEIGHT, "")
         if self._budget is not None and used.isdecimal():
@@ -151,7 +163,7 @@ class Backfill:
 
         told = rest.decode_error(answer.content)
         reason = f"{told[1]} (code {told[0]})" if told else answer.reason
-        text = f"{self.base_url} answered {answer.status_code}: {reason}"
+        text = f"{self._shown} answered {answer.status_code}: {reason}"
         after = answer.headers.get("Retry-After", "")
         wait = min(float(after), _LONGEST_BAN) if after.isdecimal() else None
         if answer.status_code in _STAY_AWAY:

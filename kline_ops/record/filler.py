@@ -11,14 +11,15 @@ from typing import Protocol
 
 from kline_ops.causes import in_one_line
 from kline_ops.clock import Clock
-from kline_ops.errors import VenueError
-from kline_ops.events import BackfillFailed, Banned, Bus
-from kline_ops.market import timestamp
+from kline_ops.errors import ConfigError, VenueError
+from kline_ops.events import BackfillFailed, Banned, Bus, MarketClosed
+from kline_ops.market import rest, timestamp
 from kline_ops.market.candle import Candle
 from kline_ops.market.server_time import ServerTime
 from kline_ops.market.span import Span, within
 from kline_ops.market.stream import Stream
-from kline_ops.record.backfill import Backfill, BudgetSpentError, RefusalError
+from kline_ops.record.backfill import TOTAL_TIMEOUT, Backfill, BudgetSpentError, RefusalError
+from kline_ops.record.deadline import Deadline
 from kline_ops.record.page import answered, with_follower
 from kline_ops.record.pursuit import Pursuit
 
@@ -78,6 +79,7 @@ class Filler:
         self._symbol_checked = False
         self._time_asked_at = float("-inf")
         self._news = asyncio.Event()
+        self._deadline = Deadline()
 
     def absent(self) -> list[Span]:
         """What REST was asked for and did not have."""
@@ -87,16 +89,28 @@ class Filler:
         """Something may be due that was not before."""
         self._news.set()
 
+    def is_sound(self) -> bool:
+        """Does it turn? Whatever is due is asked for then, or waits for a moment that is known."""
+        return not self._deadline.is_missed(self._clock.monotonic())
+
     async def run(self) -> None:
-        """Ask for what is due until nothing is, then wait for the next close, or for news."""
+        """Ask for what is due until nothing is, then wait for the next close, or for news.
+
+        Raises:
+            ConfigError: the exchange knows no such symbol, and nothing has ever come of it.
+        """
         while True:
             self._news.clear()
             if self._backfill is not None and self._pursuit.may_ask(self._clock.monotonic()):
                 try:
                     await self._ask_all(self._backfill)
+                except ConfigError:
+                    raise  # the user's, and no wait would heal it
                 except Exception as error:  # noqa: BLE001 - a boundary: REST may fail, we may not
                     self.failed(error)
-            timer = asyncio.get_running_loop().call_later(self._until_next(), self._news.set)
+            wait = self._until_next()
+            self._deadline.set(self._clock.monotonic(), wait)
+            timer = asyncio.get_running_loop().call_later(wait, self._news.set)
             await self._news.wait()
             timer.cancel()
 
@@ -131,6 +145,7 @@ class Filler:
 
     async def _ask_time(self, backfill: Backfill) -> None:
         self._time_asked_at = asked = self._clock.monotonic()
+        self._deadline.set(asked, TOTAL_TIMEOUT)
         told = await backfill.server_time()
         now = self._clock.monotonic()
         self._server_time.observe(told, now, self._clock.wall_ms(), took=now - asked)
@@ -146,17 +161,34 @@ class Filler:
             _log.debug("the exchange's time could not be asked for: %s", error)
 
     async def _check_symbol(self, backfill: Backfill) -> None:
-        """A symbol that the exchange does not know is silent on the stream; REST says so."""
-        if not self._symbol_checked:
-            interval = self._stream.interval
-            last = interval.shift(interval.floor(self._now_ms()), -1)
-            await backfill.candles(self._stream, Span(last, interval.after(last)))
-            self._symbol_checked = True
+        """A symbol that the exchange does not know is silent on the stream; REST says so.
+
+        Raises:
+            ConfigError: there is no such symbol, and there never was a candle of it.
+        """
+        if self._symbol_checked:
+            return
+        self._deadline.set(self._clock.monotonic(), TOTAL_TIMEOUT)
+        symbol = self._stream.symbol
+        try:
+            status = await backfill.symbol_status(self._stream)
+        except VenueError as error:
+            if error.retryable or self._wanting.has_begun():
+                raise
+            raise ConfigError(
+                f"the exchange does not know {symbol}: {error}",
+                field="binance.stream.symbol",
+                hint="such as btcusdt",
+            ) from None
+        self._symbol_checked = True
+        if status != rest.TRADING:
+            self._bus.emit(MarketClosed(symbol=symbol, status=status))
 
     async def _ask(self, backfill: Backfill, part: Span) -> None:
         self._wanting.tell_hole(part)
         interval = self._stream.interval
         question = with_follower(interval, part, self._now_ms())
+        self._deadline.set(self._clock.monotonic(), TOTAL_TIMEOUT)
         candles = await backfill.candles(self._stream, question)
         asked, good = answered(interval, part, candles, self._now_ms())
         for candle in good:

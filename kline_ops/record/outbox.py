@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
@@ -21,6 +22,7 @@ from kline_ops.errors import JournalError
 from kline_ops.events import Bus
 from kline_ops.market.candle import Candle
 from kline_ops.record.contents import Contents
+from kline_ops.record.deadline import Deadline
 from kline_ops.record.journal import Journal
 from kline_ops.worker import Worker
 
@@ -69,6 +71,7 @@ class Outbox:
         self.overflowed = False
         #: When the write began that has not ended yet (monotonic seconds).
         self._writing_since: float | None = None
+        self._deadline = Deadline()
 
     async def open(self) -> Contents:
         """Open the candle file. A disk that is full or away may come back: it is tried again.
@@ -110,9 +113,18 @@ class Outbox:
         waited = self._clock.monotonic() - self._writing_since
         return f"the disk has not answered for {waited:.0f} s" if waited > _PATIENCE else None
 
+    def is_sound(self) -> bool:
+        """Does it turn? A disk that fails is tried again each second.
+
+        One that does not answer, for however long, counts as well: a fresh process would hang in it,
+        too, and would no longer have the candles that wait here.
+        """
+        return not self._deadline.is_missed(self._clock.monotonic())
+
     async def run(self) -> None:
         """Write what waits, until cancelled."""
         while True:
+            self._deadline.set(self._clock.monotonic(), _CHECK_EVERY)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CHECK_EVERY):
                     await self._work.wait()
@@ -121,6 +133,7 @@ class Outbox:
                 written = await self._write()
             except Exception as error:  # noqa: BLE001 - a boundary: whatever fails, candles wait
                 self._fails(error)
+                self._deadline.set(self._clock.monotonic(), _RETRY)
                 await asyncio.sleep(_RETRY)
                 self._work.set()
             else:
@@ -152,7 +165,8 @@ class Outbox:
     async def _write(self) -> int:
         """Write what waits; where nothing does, see that the file and its lock are still ours."""
         batch = list(self.waiting)
-        self._writing_since = self._clock.monotonic()
+        self._writing_since = now = self._clock.monotonic()
+        self._deadline.set(now, math.inf)
         try:
             if batch:
                 await self._in_worker(self._journal.write, [item.candle for item in batch])

@@ -96,6 +96,8 @@ class Recorder:
         self._grace_ms = int(options.grace * 1000)
         self._since_ms = options.since_ms
         self._sequence = Sequence(stream.interval)
+        #: What was delivered before :meth:`start`, the last of each candle; None from then on.
+        self._early: dict[int, Kline] | None = {}
         self._told: list[Span] = []
         self._outbox = Outbox(journal, options.max_waiting, self._written, bus=bus, clock=clock)
         self._filler = Filler(
@@ -109,7 +111,7 @@ class Recorder:
         self.on_missed: Callable[[int], None] = lambda _open_ms: None
 
     async def start(self) -> None:
-        """Open the candle file (its lock is held already) and begin.
+        """Open the candle file (its lock is held already) and begin; what came early is taken in now.
 
         Raises:
             JournalError: the file is not ours to write.
@@ -125,9 +127,14 @@ class Recorder:
             asyncio.create_task(self._outbox.run(), name="write"),
             asyncio.create_task(self._filler.run(), name="fill"),
         ]
+        early, self._early = self._early or {}, None
+        for _, kline in sorted(early.items()):
+            self._keep(kline)
 
     def deliver(self, kline: Kline) -> None:
         """Take in an update from a stream; only a closed candle is kept.
+
+        Before :meth:`start` it waits in memory: the file is another recorder's still, who makes way.
 
         Raises:
             FrameRejected: its times can not be, or not be believed yet.
@@ -141,11 +148,17 @@ class Recorder:
         if ahead or not self._server_time.heard:
             raise FrameRejected("opens in the future" if ahead else "its time is far from ours")
         self._witness.hear(candle)
+        if self._early is None:
+            self._keep(kline)
+        elif candle.open_ms not in self._early or not self._early[candle.open_ms].closed:
+            self._early[candle.open_ms] = kline
+
+    def _keep(self, kline: Kline) -> None:
         if self._sequence.next_ms is None:
-            self._sequence.begin(candle.open_ms)
+            self._sequence.begin(kline.candle.open_ms)
             self._filler.wake()
         if kline.closed:
-            self._take(candle, STREAM)
+            self._take(kline.candle, STREAM)
 
     def look_at_market(self, answer: Callable[[bool | None], None]) -> None:
         """Ask REST whether the market has traded since the stream was heard; None: nobody can tell."""
@@ -205,6 +218,15 @@ class Recorder:
             disk_error=self._outbox.disk_error,
             rest_error=self._filler.error,
         )
+
+    def is_sound(self) -> bool:
+        """Is every owed candle on disk, or being pursued?
+
+        So it is while both tasks turn. What they wait for may last for days (a ban, a full or hanging
+        disk, an exchange in maintenance): starting the process anew would heal none of it.
+        """
+        turning = not any(task.done() for task in self.tasks)
+        return turning and self._outbox.is_sound() and self._filler.is_sound()
 
     def _slots(self, spans: Iterable[Span]) -> int:
         return sum(self.interval.slots(*span) for span in spans)

@@ -15,6 +15,7 @@ from kline_ops import events
 from kline_ops.clock import Clock
 from kline_ops.events import PLANNED, Event
 from kline_ops.market import timestamp
+from kline_ops.secret import shown_url
 from kline_ops.watch.evidence import state_of
 from kline_ops.watch.files import Json, section, write_json
 from kline_ops.watch.process import started_at
@@ -56,7 +57,7 @@ class StateKeeper:
         self._unwritten = 0
         self._path = path
         self._clock = clock
-        self._endpoint = endpoint
+        self._endpoint = shown_url(endpoint)
         self._beat = beat
         self._started_ms = clock.wall_ms()
         self._started = clock.monotonic()
@@ -111,6 +112,11 @@ class StateKeeper:
         return self._clock.monotonic() - self._dark_since
 
     @property
+    def live(self) -> list[int]:
+        """The connections that deliver."""
+        return sorted(self._live)
+
+    @property
     def uptime(self) -> float:
         """Seconds since the session began."""
         return self._clock.monotonic() - self._started
@@ -134,7 +140,7 @@ class StateKeeper:
                 "started_ms": self._started_ms,
                 "heartbeat_interval": self._beat,
                 "endpoint": self._endpoint,
-                "live": sorted(self._live),
+                "live": self.live,
                 "last_candle_closed_ms": standing.last_close_ms,
                 "next_due": _text(standing.next_due_ms),
                 "next_restart": _text(standing.next_restart_ms),

@@ -6,6 +6,7 @@ A zombie still answers ``kill(pid, 0)``, and a stopped process looks alive to it
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
 from pathlib import Path
@@ -40,6 +41,16 @@ def started_at(pid: int | None = None) -> int | None:
     """The start time of a process (clock ticks since boot), to be kept beside its pid."""
     stat = _stat(os.getpid() if pid is None else pid)
     return stat[1] if stat else None
+
+
+def children_of(pid: int) -> list[int]:
+    """Whom a process has started and not reaped yet; none where there is no such process."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                found += map(int, (task / "children").read_text(encoding="ascii").split())
+    return found
 
 
 def _stat(pid: int) -> tuple[str, int] | None:

@@ -35,6 +35,10 @@ class KnownSession:
     #: The process that keeps the recorder running (or the recorder itself), and its start time.
     keeper_pid: int | None = None
     keeper_started: int | None = None
+    #: Below which folder the socket of its tmux server is (``$TMUX_TMPDIR``); empty in older entries.
+    tmux_tmpdir: str = ""
+    #: What a session runs that records nothing: its ``symbol``, ``interval`` and ``csv`` are empty.
+    command: str = ""
 
 
 def folder() -> Path:

@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from kline_ops.watch.command import judge_command
 from kline_ops.watch.evidence import exit_of, other_session
 from kline_ops.watch.files import Json, read_json, section
+from kline_ops.watch.locks import lock_holder
 from kline_ops.watch.process import Process, look_at
 from kline_ops.watch.registry import KnownSession
 from kline_ops.watch.verdict import Evidence, Word, verdict
@@ -33,21 +35,28 @@ def look(session: KnownSession, now_ms: int) -> tuple[Word, Json]:
     ended_ms = _to_ms((exit_told or {}).get("at"))
     if ended_ms is None or (written_ms is not None and ended_ms < written_ms):
         exit_told = ended_ms = None  # of an earlier run: the state is newer
-    word, reason = verdict(
-        Evidence(
-            state=state,
-            state_age=None if written_ms is None else (now_ms - written_ms) / 1000.0,
-            beat=_number(told.get("heartbeat_interval"), 5.0),
-            recorder=recorder,
-            keeper=look_at(session.keeper_pid, session.keeper_started),
-            exit=exit_told,
-            exit_age=None if ended_ms is None else (now_ms - ended_ms) / 1000.0,
-            disk_free=free_bytes(Path(session.data_dir)),
-            taken_by=taken_by,
-        )
+    holder = lock_holder(session.csv) if session.csv else None
+    evidence = Evidence(
+        state=state,
+        state_age=None if written_ms is None else (now_ms - written_ms) / 1000.0,
+        beat=_number(told.get("heartbeat_interval"), 5.0),
+        recorder=recorder,
+        keeper=look_at(session.keeper_pid, session.keeper_started),
+        exit=exit_told,
+        exit_age=None if ended_ms is None else (now_ms - ended_ms) / 1000.0,
+        disk_free=free_bytes(Path(session.data_dir)),
+        recorder_pid=writer.get("pid"),
+        keeper_pid=session.keeper_pid,
+        lock_holder=holder,
+        taken_by=taken_by,
     )
+    if session.command:
+        word, reason = judge_command(evidence, _age(told.get("started_ms"), now_ms))
+    else:
+        word, reason = verdict(evidence)
     running = taken_by is None and recorder in {Process.RUNNING, Process.STOPPED}
-    return word, _record(session, state or {}, told, word, reason, now_ms if running else None)
+    record = _record(session, state or {}, told, word, reason, now_ms if running else None)
+    return word, {**record, "lock_holder": holder}
 
 
 def _record(
@@ -63,6 +72,8 @@ def _record(
         "symbol": session.symbol,
         "interval": session.interval,
         "csv": session.csv,
+        "log": session.log_file,
+        "command": session.command,
         "endpoint": told.get("endpoint") or session.endpoint,
         "last_candle": state.get("last_candle_time"),
         "last_candle_age_seconds": _age(closed_ms, now_ms),

@@ -19,6 +19,8 @@ class Word(enum.Enum):
 
     STARTING = "STARTING"
     RECORDING = "RECORDING"
+    #: Of a session that is only a command: see ``command.py``.
+    RUNNING = "RUNNING"
     CATCHING_UP = "CATCHING_UP"
     STALLED = "STALLED"
     STOPPED = "STOPPED"
@@ -39,13 +41,14 @@ _LATE_SECONDS = 5.0
 _DARK_SECONDS = 10.0
 #: Seconds between two runs of a recorder that are nothing to worry about.
 _BETWEEN_SECONDS = 5.0
+#: Seconds after which a state is not just being replaced.
+_SETTLED_SECONDS = 2.0
 #: Bytes free that are as good as none.
 _NO_SPACE = 65_536
 #: What the reason begins with while nothing has ever arrived.
 NO_DATA_YET = "no data yet: "
 DISK_FULL = "the disk of its files is full"
 _ORPHANED = "its supervisor or its terminal went away; nobody stopped it"
-_SUSPENDED = "the process is suspended (continue it with: kill -CONT)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,10 @@ class Evidence:
     exit_age: float | None = None
     #: Bytes free where its files are.
     disk_free: int | None = None
+    #: Pids, for the words: of the recorder, of its supervisor, and of who holds the candle file's lock.
+    recorder_pid: object = None
+    keeper_pid: int | None = None
+    lock_holder: int | None = None
     #: The session whose state is in the state file, if another one's; ``recorder`` is that one's.
     taken_by: str | None = None
 
@@ -135,20 +142,31 @@ def verdict(evidence: Evidence) -> tuple[Word, str]:
     if state is None:
         return _silent(evidence)
     if evidence.recorder in {Process.GONE, Process.ZOMBIE}:
+        if evidence.keeper is Process.STOPPED or _is_left_lying(evidence):
+            return Word.DEAD, _unattended(evidence)
         if evidence.keeper is Process.RUNNING:
             return _between_runs(evidence)
         return _ended(evidence)
     if evidence.recorder is Process.STOPPED:
-        return Word.STALLED, _SUSPENDED
+        return Word.STALLED, _suspended(evidence.recorder_pid)
+    return _alive(evidence, state)
+
+
+def _alive(evidence: Evidence, state: Json) -> tuple[Word, str]:
+    """The recorder runs: what it says of itself, if that is fresh and its own."""
     late = max(_LATE_BEATS * evidence.beat, _LATE_SECONDS)
     if evidence.state_age is None:
         return Word.STALLED, "its state file does not say when it was written"
     if evidence.state_age > late:
         why = f": {DISK_FULL}" if is_full(evidence.disk_free) else ""
         age = f"{evidence.state_age:.0f} s"
-        return Word.STALLED, f"the process lives but has told nothing for {age}{why}"
+        return Word.STALLED, f"hung: the process lives but has told nothing for {age}{why}"
     if evidence.state_age < -late:
         return Word.STALLED, "its state is from the future: a clock was stepped"
+    # For a moment it is another's: one that takes over has the lock before it writes the state.
+    settled = evidence.state_age >= _SETTLED_SECONDS
+    if settled and evidence.lock_holder not in {None, evidence.recorder_pid}:
+        return Word.STALLED, f"its candle file is locked by pid {evidence.lock_holder}"
     reason = state.get("error") or ""
     try:
         return Word(str(state.get("status")).upper()), str(reason)
@@ -156,10 +174,30 @@ def verdict(evidence: Evidence) -> tuple[Word, str]:
         return Word.STALLED, f"its state is not known: {state.get('status')!r}"
 
 
+def _suspended(pid: object) -> str:
+    return f"the process is suspended (continue it with: kill -CONT {pid})"
+
+
+def _is_left_lying(evidence: Evidence) -> bool:
+    """A zombie is reaped at once by a supervisor that is well."""
+    late = evidence.state_age is not None and evidence.state_age > _LATE_SECONDS
+    return evidence.recorder is Process.ZOMBIE and late
+
+
+def _unattended(evidence: Evidence) -> str:
+    """The recorder has ended, and whoever is to start it again does not."""
+    what = "a zombie" if evidence.recorder is Process.ZOMBIE else "gone"
+    told = f"the recorder (pid {evidence.recorder_pid}) is {what}"
+    if evidence.keeper is Process.STOPPED:
+        pid = evidence.keeper_pid
+        return f"{told}, and its supervisor is suspended (continue it with: kill -CONT {pid})"
+    return f"{told}, and nobody looks after it"
+
+
 def _silent(evidence: Evidence) -> tuple[Word, str]:
     """It has not told its state yet, or that file is gone: only its supervisor can be looked at."""
     if evidence.keeper is Process.STOPPED:
-        return Word.STALLED, _SUSPENDED
+        return Word.STALLED, _suspended(evidence.keeper_pid)
     if evidence.keeper is not Process.RUNNING:
         return _ended(evidence)
     if evidence.taken_by and evidence.recorder is Process.RUNNING:
@@ -182,7 +220,7 @@ def _between_runs(evidence: Evidence) -> tuple[Word, str]:
         return Word.STOPPED, ""
     if (evidence.exit or {}).get("final"):
         return _mute(evidence)  # that was the run before; this one has told nothing yet
-    how = _how(evidence.exit or {})
+    how = how_it_ended(evidence.exit or {})
     if evidence.exit_age is not None and evidence.exit_age > _BETWEEN_SECONDS:
         again = (evidence.exit or {}).get("next_start") or "soon"
         return Word.STALLED, f"the recorder ended ({how}); it is started again at {again}"
@@ -195,7 +233,7 @@ def _ended(evidence: Evidence) -> tuple[Word, str]:
     if told is not None and told.get("orphaned"):
         return Word.DEAD, _ORPHANED
     if told is not None:
-        return (Word.STOPPED, "") if told.get("code") == 0 else (Word.DEAD, _how(told))
+        return (Word.STOPPED, "") if told.get("code") == 0 else (Word.DEAD, how_it_ended(told))
     state = evidence.state or {}
     if evidence.taken_by:
         return Word.DEAD, f"it does not run, and session {evidence.taken_by} has its state file now"
@@ -206,7 +244,7 @@ def _ended(evidence: Evidence) -> tuple[Word, str]:
     return Word.STOPPED, str(state.get("error") or "")
 
 
-def _how(told: Json) -> str:
+def how_it_ended(told: Json) -> str:
     """``killed by SIGKILL``, or the exit code and its last words; empty where nothing is known."""
     if told.get("signal"):
         return f"killed by {told['signal']}"

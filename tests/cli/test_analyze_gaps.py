@@ -233,6 +233,7 @@ def known(monkeypatch: pytest.MonkeyPatch, csv: Path) -> None:
         interval: str = "1h"
         name: str = "eth"
         events_file: str = "/nowhere/events.jsonl"
+        command: str = ""
 
     def find_session(name: str) -> Session:
         if name != "eth":

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kline_ops.cli.status import _text
+from kline_ops.cli.status_text import one
 from kline_ops.watch.status import look
 from tests.watch.test_registry import DEMO
 
@@ -22,5 +22,5 @@ def test_a_clock_is_mentioned_when_it_is_more_than_a_second_off(
     skew: object, row: str | None
 ) -> None:
     _, record = look(DEMO, 1_769_522_400_000)
-    rows = [line.strip() for line in _text(record | {"clock_skew_seconds": skew}).splitlines()]
+    rows = [line.strip() for line in one(record | {"clock_skew_seconds": skew}).splitlines()]
     assert [line for line in rows if line.startswith("clock")] == ([row] if row else [])

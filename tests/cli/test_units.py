@@ -1,4 +1,4 @@
-"""``units NAME --cron`` as people call it."""
+"""``units NAME`` as people call it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def config(machine: Machine) -> Path:
 def calls(printed: str) -> list[list[str]]:
     """The commands of the lines, as the shell splits them."""
     lines = [line for line in printed.splitlines() if not line.startswith("#")]
-    return [shlex.split(line.split(" ", 5)[5]) for line in lines]
+    return [shlex.split(line.split(" ", 1 if line.startswith("@") else 5)[-1]) for line in lines]
 
 
 def test_the_lines(machine: Machine, config: Path) -> None:
@@ -38,14 +38,18 @@ def test_the_lines(machine: Machine, config: Path) -> None:
     places = [
         f"XDG_{kind}_HOME={machine.folder / kind.lower()}" for kind in ("STATE", "DATA", "CONFIG")
     ]
-    begin = [*places, sys.executable, "-m", "kline_ops", "analyze-gaps", "mine", "--config"]
+    program, session = (
+        [*places, sys.executable, "-m", "kline_ops"],
+        ["mine", "--config", str(config)],
+    )
     assert calls(ran.stdout) == [
-        [*begin, str(config), "--until", "now", "--quiet"],
-        [*begin, str(config), "--digest"],
+        [*program, "start", *session],
+        [*program, "analyze-gaps", *session, "--until", "now", "--quiet"],
+        [*program, "analyze-gaps", *session, "--digest"],
     ]
     config.write_text(GOOD + HOOK)
     told = machine.run("units", "mine", "--config", "mine.yml", "--cron")
-    assert all(call[-1] == "--notify" for call in calls(told.stdout))
+    assert all(call[-1] == "--notify" for call in calls(told.stdout)[1:])
     assert "SECRET" not in told.stdout
 
 
@@ -62,7 +66,7 @@ def test_the_installed_program_is_called_by_its_path(machine: Machine, config: P
             [called, "units", "mine", "--config", "mine.yml", "--cron"],
             env=environ, cwd=machine.folder, capture_output=True, text=True, check=True,
         )  # fmt: skip
-        assert [call[3] for call in calls(ran.stdout)] == [str(linked)] * 2
+        assert [call[3] for call in calls(ran.stdout)] == [str(linked)] * 3
 
 
 def test_the_config_of_a_session_that_was_started(machine: Machine, config: Path) -> None:
@@ -71,7 +75,7 @@ def test_the_config_of_a_session_that_was_started(machine: Machine, config: Path
     entry = {field.name: "x" for field in fields(KnownSession)} | {"config": str(config)}
     (folder / "mine.json").write_text(json.dumps(entry))
     ran = machine.run("units", "mine", "--cron")
-    assert [call[-2:] for call in calls(ran.stdout)][1] == [str(config), "--digest"]
+    assert [call[-2:] for call in calls(ran.stdout)][2] == [str(config), "--digest"]
     config.unlink()
     gone = machine.run("units", "mine", "--cron")
     assert (gone.returncode, gone.stdout) == (2, "")
@@ -104,11 +108,13 @@ def test_a_relative_place_is_made_absolute(machine: Machine, config: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["mine", "--config", "mine.yml"], "units of systemd are not there yet"),
+        (["mine", "--config", "mine.yml"], "one of --cron and --systemd"),
+        (["mine", "--config", "mine.yml", "--cron", "--systemd"], "one of --cron and --systemd"),
+        (["mine", "--config", "mine.yml", "--cron", "--user"], "belong to --systemd"),
+        (["mine", "--config", "mine.yml", "--systemd", "--output", "mine.yml"], "cannot write"),
         (["nobody", "--cron"], "no config for 'nobody'"),
         (["a/b", "--cron"], "is no session name"),
         (["bad", "--config", "bad.yml", "--cron"], "binance.stream.symbol: missing"),
-        (["mine", "--config", "mine.yml", "--systemd"], "No such option"),
     ],
 )
 def test_what_is_refused(machine: Machine, config: Path, arguments: list[str], words: str) -> None:
@@ -117,3 +123,52 @@ def test_what_is_refused(machine: Machine, config: Path, arguments: list[str], w
     assert (ran.returncode, ran.stdout) == (2, "")
     assert words in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
+
+
+def test_units_of_the_user_are_printed(machine: Machine, config: Path) -> None:
+    ran = machine.run("units", "mine", "--config", "mine.yml", "--systemd", "--user")
+    assert ran.returncode == 0
+    names = [
+        f"# kline-ops-mine{end}" for end in (".service", "-watchdog.service", "-watchdog.timer")
+    ]
+    assert [line for line in ran.stdout.splitlines() if line.startswith("# kline-ops-")] == names
+    call = f"ExecStart=:{sys.executable} -m kline_ops supervise mine --config {config}"
+    assert call in ran.stdout.splitlines()
+    assert f"Environment=XDG_STATE_HOME={machine.folder}/state" in ran.stdout
+    assert "WantedBy=default.target" in ran.stdout
+    assert "ProtectSystem" not in ran.stdout
+
+
+def test_units_are_written_and_the_next_commands_told(machine: Machine, config: Path) -> None:
+    arguments = ["units", "mine", "--config", "mine.yml", "--systemd"]
+    folder = machine.folder / "config" / "systemd" / "user"
+    ran = machine.run(*arguments, "--user", "--output", str(folder))
+    assert ran.returncode == 0
+    assert {path.name for path in folder.iterdir()} == {
+        "kline-ops-mine.service", "kline-ops-mine-watchdog.service", "kline-ops-mine-watchdog.timer"
+    }  # fmt: skip
+    steps = [line.strip() for line in ran.stdout.splitlines() if line.startswith("  ")]
+    assert steps[:2] == [
+        "systemctl --user daemon-reload",
+        "systemctl --user enable --now kline-ops-mine.service",
+    ]
+    assert steps[2].startswith("loginctl enable-linger")
+    # Once more, for the machine, into a folder that systemd does not know.
+    again = machine.run(*arguments, "--system", "--output", "units")
+    assert "link" in again.stdout
+    assert f"made {machine.data('mine')}" in again.stdout
+    main = (machine.folder / "units" / "kline-ops-mine.service").read_text()
+    assert f"ReadWritePaths={machine.data('mine')}\n" in main
+    assert machine.data("mine").is_dir()
+
+
+def test_secrets_of_the_environment_are_named_and_not_written(
+    machine: Machine, config: Path
+) -> None:
+    ran = machine.run(
+        "units", "mine", "--config", "mine.yml", "--systemd",
+        HTTPS_PROXY="http://me:SECRET@proxy:3128", KLINE_OPS__CREDENTIALS__SOPS_HB="https://SECRET",
+    )  # fmt: skip
+    assert ran.returncode == 0
+    assert "SECRET" not in ran.stdout + ran.stderr
+    assert "HTTPS_PROXY, KLINE_OPS__CREDENTIALS__SOPS_HB" in ran.stderr

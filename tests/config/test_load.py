@@ -9,6 +9,7 @@ import pytest
 from kline_ops.config import load
 from kline_ops.config.settings import Settings, load_settings
 from kline_ops.errors import ConfigError
+from kline_ops.secret import Secret
 
 GOOD = "binance: {stream: {symbol: btcusdt, timeframe: 1h}}\n"
 
@@ -250,22 +251,22 @@ def test_the_webhook_is_that_of_the_environment(settings_of):
     credentials = (
         f"credentials: {{sops_mainnet: '{HOOK}', sops_testnet: 'http://x/y', sops_hb: {HOOK}}}\n"
     )
-    assert settings_of(GOOD + credentials).alert_url == HOOK
+    assert settings_of(GOOD + credentials).alert_url == Secret(HOOK)
     testnet = GOOD.replace("{stream", "{environment: testnet, stream")
-    assert settings_of(testnet + credentials).alert_url == "http://x/y"
+    assert settings_of(testnet + credentials).alert_url == Secret("http://x/y")
     us = GOOD.replace("{stream", "{environment: us, stream")
     assert settings_of(us + credentials).alert_url is None
     embedded = GOOD + "exchange: {embedded: true}\n"
-    assert settings_of(embedded + credentials).alert_url == HOOK
+    assert settings_of(embedded + credentials).alert_url == Secret(HOOK)
     assert settings_of(GOOD).alert_url is None
     assert settings_of(GOOD + "credentials:\n").alert_url is None
 
 
 def test_the_environment_brings_a_webhook(settings_of):
-    assert settings_of(GOOD, **{VARIABLE: HOOK}).alert_url == HOOK
+    assert settings_of(GOOD, **{VARIABLE: HOOK}).alert_url == Secret(HOOK)
     other = f"credentials: {{sops_mainnet: 'http://x/y', sops_hb: {HOOK}}}\n"
     settings = settings_of(GOOD + other, **{VARIABLE: HOOK})
-    assert settings.config.credentials == {"sops_mainnet": HOOK, "sops_hb": HOOK}
+    assert settings.config.credentials == dict.fromkeys(("sops_mainnet", "sops_hb"), Secret(HOOK))
 
 
 @pytest.mark.parametrize(
@@ -303,5 +304,29 @@ def test_a_webhook_is_in_no_text_of_the_settings(settings_of):
     settings = settings_of(GOOD + f"credentials: {{sops_mainnet: {HOOK}}}\n")
     for text in (repr(settings), str(settings), repr(settings.config), f"{settings.config}"):
         assert "SECRET" not in text
-        assert "sops_mainnet" in text
-    assert settings.config.redacted().credentials == {"sops_mainnet": "…"}
+        assert "'sops_mainnet': …" in text
+
+
+ADDRESS = "ws://user:hidden@host/ws?token=hidden"
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        f"ws_url: '{ADDRESS.replace('ws://', 'http://')}'",
+        f"ws_url: '{ADDRESS.replace('ws://', '')}'",
+        f"ws_url: '{ADDRESS.replace('hidden@', 'hid/hidden@')}'",
+        f"ws_url: '{ADDRESS}', rest_url: 'https://user:hidden@api.binance.us?key=hidden'",
+        f"ws_url: '{ADDRESS}', failover_urls: ['wss://u:hidden@stream.binance.com/ws?x=hidden']",
+    ],
+)
+def test_what_is_wrong_with_an_address_is_told_without_its_secrets(settings_of, keys: str):
+    with pytest.raises(ConfigError, match=r"…@(host|api\.binance\.us|stream)") as refused:
+        settings_of(GOOD.replace("{stream", f"{{{keys}, stream"))
+    assert "hidden" not in refused.value.one_line()
+
+
+def test_a_warning_tells_an_address_without_its_secrets(settings_of):
+    settings = settings_of(GOOD.replace("{stream", f"{{ws_url: '{ADDRESS}', stream"))
+    assert settings.ws_url == ADDRESS
+    assert "for ws://…@host/ws?token=…:" in settings.warnings[0]

@@ -18,6 +18,11 @@ def test_several_streams_are_combined(base: str) -> None:
     assert url == f"{HOST}/stream?streams=btcusdt@kline_1h/ethusdt@kline_1M"
 
 
+def test_a_query_stays_a_query() -> None:
+    assert stream_url("ws://h/ws?token=a/b", ["x"]) == "ws://h/ws/x?token=a/b"
+    assert stream_url("ws://h/ws?token=a", ["x", "y"]) == "ws://h/stream?streams=x/y&token=a"
+
+
 def test_a_host_and_a_path_that_only_end_alike_are_left_alone() -> None:
     assert stream_url("wss://news", ["a@kline_1m"]) == "wss://news/ws/a@kline_1m"
     assert stream_url("wss://x/binance/ws", ["a"]) == "wss://x/binance/ws/a"

@@ -119,7 +119,8 @@ def commands(machine: Machine, name: str, config: Path) -> list[str]:
         [*program, "units", name, "--config", str(config), "--cron"],
         env=machine.environ, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    return [line.split(" ", 5)[5] for line in printed.splitlines() if not line.startswith("#")]
+    lines = [line for line in printed.splitlines() if not line.startswith("#")]
+    return [line.split(" ", 1 if line.startswith("@") else 5)[-1] for line in lines]
 
 
 def test_cron_runs_the_printed_lines(
@@ -136,7 +137,7 @@ def test_cron_runs_the_printed_lines(
     calls = dict(
         zip(
             ("holed", "holed-daily", "whole", "whole-daily"),
-            commands(machine, "holed", holed) + commands(machine, "whole", whole),
+            commands(machine, "holed", holed)[1:] + commands(machine, "whole", whole)[1:],
             strict=True,
         )
     )
@@ -164,3 +165,25 @@ def test_cron_runs_the_printed_lines(
     titles = {message["text"] for message in posted}
     assert len(titles) == 2, titles
     assert all("holed" in title for title in titles)
+
+
+def test_the_session_is_started_at_boot(
+    machine: Machine, etc: Path, serve: Callable[[], None]
+) -> None:
+    """The first start of the daemon after a boot; ``/run`` is empty then."""
+    folder = machine.folder / "100% it's ours"
+    folder.mkdir()
+    config = folder / "demo.yml"
+    config.write_text(
+        "exchange: {embedded: true}\nbinance: {stream: {symbol: btcusdt, timeframe: 1s}}\n"
+        f"ops: {{tmux_socket: {machine.socket}}}\n"
+    )
+    start, *_ = commands(machine, "demo", config)
+    table = etc / "crontabs" / "root"
+    table.write_text(f"@reboot env -u HOME {start} >{etc}/out 2>&1; echo $? >{etc}/code\n")
+    table.chmod(0o600)
+    serve()
+    code = etc / "code"
+    until(lambda: code.exists() and code.read_text(), 60)
+    assert code.read_text() == "0\n", (etc / "out").read_text()
+    assert machine.status("demo")["state"] == "RECORDING"

@@ -12,6 +12,8 @@ import struct
 import termios
 from pathlib import Path
 
+import pytest
+
 from kline_ops.market.candle import from_row
 from kline_ops.watch.process import Process, look_at
 from tests.support.machine import Machine, kill, until
@@ -51,7 +53,7 @@ def test_the_life_of_a_session(machine: Machine) -> None:
     stopped = machine.run("stop", "demo")
     assert stopped.returncode == 0
     assert gone(record["pid"])
-    assert machine.tmux("list-sessions") == ""
+    until(lambda: machine.tmux("list-sessions") == "")
     assert machine.run("stop", "demo").stdout == "demo is not running\n"
     assert machine.run("status", "demo").returncode == 3
     assert machine.status("demo")["state"] == "STOPPED"
@@ -60,8 +62,8 @@ def test_the_life_of_a_session(machine: Machine) -> None:
     # After the end: the log, the events, and how it ended.
     assert "stopped: SIGTERM" in machine.run("logs", "demo").stdout
     assert len(machine.run("logs", "demo", "-n", "2").stdout.splitlines()) == 2
-    last = machine.run("logs", "demo", "--events", "-n", "1").stdout
-    assert json.loads(last)["kind"] == "session_stopped"
+    last = machine.run("logs", "demo", "--events", "-n", "2").stdout.splitlines()
+    assert [json.loads(line)["kind"] for line in last] == ["session_stopped", "process_ended"]
     assert json.loads((machine.data("demo") / "exit.json").read_text())["code"] == 0
     candles(machine)
 
@@ -98,14 +100,49 @@ def test_a_session_whose_tmux_server_was_killed_is_dead_and_not_stopped(machine:
     assert (told["state"], "nobody stopped it" in told["reason"]) == ("DEAD", True)
 
 
-def test_restart_is_a_new_process_of_the_same_session(machine: Machine) -> None:
+def test_restart_is_a_new_process_of_the_same_session_without_a_gap(machine: Machine) -> None:
     machine.run("start", "demo")
     first = machine.status("demo")["pid"]
-    assert machine.run("restart", "demo").returncode == 0
+    restarted = machine.run("restart", "demo")
+    assert restarted.returncode == 0
     second = machine.status("demo")
+    assert f"goes on in a fresh process (pid {second['pid']})" in restarted.stdout
     assert second["state"] in {"RECORDING", "CATCHING_UP"}
     assert second["pid"] != first
-    assert gone(first)
+    until(lambda: gone(first))
+    owed = second["owed"]
+    until(lambda: machine.status("demo")["owed"] > owed + 3)
+    machine.run("stop", "demo")
+    times = candles(machine)
+    assert times == list(range(times[0], times[-1] + 1000, 1000))
+    log = [json.loads(x) for x in (machine.data("demo") / "events.jsonl").read_text().splitlines()]
+    assert not [told for told in log if told["kind"] == "hole_filled"]
+
+
+def test_a_restart_that_comes_to_nothing_leaves_the_old_one_alone(machine: Machine) -> None:
+    """What the config says now is good for a check, and the recorder that reads it ends at once."""
+    config = machine.folder / "demo.yml"
+    config.write_text(
+        "exchange: {embedded: true}\nbinance: {stream: {symbol: btcusdt, timeframe: 1s}}\n"
+    )
+    machine.run("start", "demo", "--config", str(config))
+    first = machine.status("demo")["pid"]
+    config.write_text(
+        "binance: {ws_url: 'ws://127.0.0.1:1/ws', stream: {symbol: btcusdt, timeframe: 1s}}\n"
+    )
+    refused = machine.run("restart", "demo", "--wait", "4")
+    assert refused.returncode == 1
+    assert len(refused.stderr.splitlines()) == 1
+    assert look_at(first, None) is Process.RUNNING
+    assert machine.status("demo")["state"] in {"RECORDING", "CATCHING_UP"}
+    # A file of another name is nothing to take over.
+    config.write_text(
+        "exchange: {embedded: true}\nbinance: {stream: {symbol: ethusdt, timeframe: 1s}}\n"
+    )
+    refused = machine.run("restart", "demo")
+    assert refused.returncode == 2
+    assert "then start it" in refused.stderr
+    assert look_at(first, None) is Process.RUNNING
 
 
 def test_words_for_a_suspended_and_for_a_dead_one(machine: Machine) -> None:
@@ -122,6 +159,61 @@ def test_words_for_a_suspended_and_for_a_dead_one(machine: Machine) -> None:
     until(lambda: gone(record["pid"]) and gone(session["keeper_pid"]))
     assert machine.status("demo")["state"] == "DEAD"
     assert machine.run("status", "demo").returncode == 3
+
+
+def test_a_zombie_is_called_one(machine: Machine) -> None:
+    """Its supervisor is suspended, so that nobody reaps it; ``kill(pid, 0)`` says that it lives.
+
+    Outside tmux, which lets a suspended pane go on at once.
+    """
+    keeper = machine.begin("supervise", "demo")
+    record = until(
+        lambda: machine.state("demo").get("status") == "recording" and machine.status("demo")
+    )
+    kill(keeper.pid, signal.SIGSTOP)
+    until(lambda: look_at(keeper.pid, None) is Process.STOPPED)
+    kill(record["pid"])
+    until(lambda: look_at(record["pid"], None) is Process.ZOMBIE)
+    os.kill(record["pid"], 0)
+    told = machine.status("demo")
+    assert (told["state"], "is a zombie" in told["reason"]) == ("DEAD", True)
+    assert machine.run("status", "demo").returncode == 3
+    # Once it goes on, so does the recording.
+    kill(keeper.pid, signal.SIGCONT)
+    until(lambda: machine.status("demo")["state"] in {"RECORDING", "CATCHING_UP"})
+
+
+#: Read by each Python before anything else: the main thread is caught in a sleep after six seconds.
+HANGS = """
+import signal, time
+signal.signal(signal.SIGALRM, lambda *_: time.sleep(600))
+signal.alarm(6)
+"""
+
+
+@pytest.mark.long
+def test_a_hung_one_is_called_so(machine: Machine, tmp_path: Path) -> None:
+    place = tmp_path / "site"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text(HANGS)
+    before = machine.environ["PYTHONPATH"]
+    machine.environ |= {
+        "PYTHONPATH": f"{place}:{before}",
+        "KLINE_OPS__RESILIENCE__HEARTBEAT__INTERVAL": "1",
+    }
+    child = machine.begin("run", "demo")
+    machine.environ["PYTHONPATH"] = before
+    until(lambda: machine.state("demo").get("status") == "recording")
+    told = until(
+        lambda: machine.status("demo")["state"] not in {"RECORDING", "CATCHING_UP"}
+        and machine.status("demo")
+    )  # fmt: skip
+    assert look_at(child.pid, None) is Process.RUNNING
+    assert (told["state"], told["reason"].startswith("hung: ")) == ("STALLED", True)
+    assert machine.run("status", "demo").returncode == 1
+    # It hears nothing any more, and ends all the same.
+    assert "by force" in machine.run("stop", "demo", "--timeout", "2").stdout
+    assert gone(child.pid)
 
 
 def test_a_suspended_recorder_can_be_stopped(machine: Machine) -> None:
@@ -172,10 +264,14 @@ def test_an_unknown_symbol_is_named(machine: Machine) -> None:
     (machine.folder / "typo.yml").write_text(
         "exchange: {embedded: true}\nbinance: {stream: {symbol: btcusdx, timeframe: 1s}}\n"
     )
-    started = machine.run("start", "typo", "--config", "typo.yml", "--wait", "4")
-    assert started.returncode == 1
-    assert "Invalid symbol" in started.stderr
+    started = machine.run("start", "typo", "--config", "typo.yml")
+    assert started.returncode == 2
+    assert "binance.stream.symbol" in started.stderr
+    assert "the exchange does not know BTCUSDX" in started.stderr
     assert len(started.stderr.splitlines()) == 1
+    # The fault is the user's: nothing is tried again.
+    until(lambda: machine.tmux("list-sessions") == "")
+    assert machine.run("status", "typo").returncode == 3
 
 
 def test_without_tmux_start_names_the_line_to_type(machine: Machine, tmp_path: Path) -> None:
@@ -239,7 +335,7 @@ def test_a_config_error_after_a_start_is_final(machine: Machine) -> None:
     assert "is not a candle file of kline-ops" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
     assert foreign.read_text() == "time,price\n1,2\n"
-    assert machine.tmux("list-sessions") == ""
+    until(lambda: machine.tmux("list-sessions") == "")
 
 
 def test_a_session_that_is_just_being_started_can_be_stopped(machine: Machine) -> None:

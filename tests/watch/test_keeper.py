@@ -247,3 +247,11 @@ def test_events_of_other_kinds_are_heard_and_change_nothing(keeper: StateKeeper)
     keeper.hear(events.ShutdownNotice(connection=1))
     keeper.hear(events.Connected(connection=1, endpoint=URL))
     assert keeper.state(STANDING) == before
+
+
+def test_a_password_is_not_in_the_state(tmp_path: Path, clock: HandClock) -> None:
+    """Before the first data the address is the config's own."""
+    url = "ws://user:hidden@host/ws?token=hidden"
+    keeper = StateKeeper(tmp_path / "x.json", clock, session="demo", endpoint=url, beat=5.0)
+    told = keeper.state(STANDING)["metadata"]["endpoint"]
+    assert told == "ws://…@host/ws?token=…"

@@ -3,6 +3,7 @@
 import gc
 import warnings
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kline_ops.watch import tail
-from kline_ops.watch.tail import follow_lines, last_lines
+from kline_ops.watch.tail import Tail
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    with Tail(path) as log:
+        return list(islice(log.backwards(), count))[::-1]
+
+
+def follow_lines(path: Path) -> Iterator[str]:
+    return Tail(path, whole=True).follow()
 
 
 @pytest.fixture
@@ -28,7 +38,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("count", "lines"),
     [
-        (-1, []),
         (0, []),
         (1, ["three"]),
         (2, ["two", "three"]),
@@ -56,9 +65,40 @@ def test_the_file_before_the_rotation_gives_the_older_lines(log: Path) -> None:
     assert last_lines(log, 1) == ["four"]
 
 
-def test_no_log_is_an_os_error(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No such file"):
-        last_lines(tmp_path / "none", 3)
+def test_all_rotated_files_are_read_where_they_are_needed(log: Path) -> None:
+    for number in (2, 3, 10):
+        log.with_name(f"session.log.{number}").write_text(f"{number}a\n{number}b\n")
+    log.with_name("session.log.old").write_text("no\n")
+    rotated = ["10a", "10b", "3a", "3b", "2a", "2b"]
+    assert last_lines(log, 99) == [*rotated, "one", "two", "three"]
+    log.unlink()
+    assert last_lines(log, 99) == rotated
+
+
+def test_a_rotation_while_it_is_read_tells_no_line_twice(log: Path) -> None:
+    log.with_name("session.log.1").write_text("zero\n")
+    with Tail(log) as tail:
+        lines = tail.backwards()
+        assert next(lines) == "three"
+        log.with_name("session.log.1").rename(log.with_name("session.log.2"))
+        rotate(log, "four\n")
+        assert list(lines) == ["two", "one", "zero"]
+
+
+def test_no_log_has_no_lines_and_what_is_no_file_is_an_error(tmp_path: Path) -> None:
+    assert last_lines(tmp_path / "none", 3) == []
+    for place in (tmp_path, Path("/dev/zero")):
+        with pytest.raises(OSError, match=r"[Ii]s (a directory|no regular file)"):
+            last_lines(place, 3)
+
+
+def test_from_a_large_log_only_the_end_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "session.log"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)  # a hole: reading it would take for ever
+        file.seek(0, 2)
+        file.write(b"\none\ntwo\n")
+    assert last_lines(path, 2) == ["one", "two"]
 
 
 def test_bytes_that_are_no_text_do_no_harm(log: Path) -> None:
@@ -155,6 +195,124 @@ def test_a_log_that_is_away_for_a_moment_is_waited_for(
 ) -> None:
     acts = [log.unlink, lambda: None, lambda: log.write_text("four\n")]
     assert step(follower, log, monkeypatch, *acts) == "four"
+
+
+def test_from_the_last_lines_to_the_next_ones_none_is_lost_or_told_twice(log: Path) -> None:
+    append(log, "fo")
+    with Tail(log, whole=True) as tail:
+        append(log, "ur\nfive\n")
+        assert list(tail.backwards()) == ["three", "two", "one"]
+        rotate(log, "six\n")
+        following = tail.follow()
+        assert [next(following) for _ in range(3)] == ["four", "five", "six"]
+        following.close()  # type: ignore[attr-defined]
+
+
+def test_a_log_that_does_not_exist_yet_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, waits = tmp_path / "later" / "session.log", []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            path.parent.mkdir()
+            path.write_text("one\n")
+
+    monkeypatch.setattr(tail.time, "sleep", wait)
+    with Tail(path, whole=True) as log:
+        assert list(log.backwards()) == []
+        following = log.follow()
+        assert next(following) == "one"
+        following.close()  # type: ignore[attr-defined]
+    assert len(waits) == 3
+
+
+def test_what_was_rotated_before_the_first_look_is_told_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "session.log"
+    path.with_name("session.log.1").write_text("before\n")
+    with Tail(path, whole=True) as log:
+        path.with_name("session.log.1").rename(path.with_name("session.log.2"))
+        path.with_name("session.log.1").write_text("one\n")
+        path.write_text("two\n")
+        following = log.follow()
+        assert [next(following), next(following)] == ["one", "two"]
+        following.close()  # type: ignore[attr-defined]
+    path.unlink()
+    path.with_name("session.log.2").unlink()
+    path.with_name("session.log.1").unlink()
+    with Tail(path, whole=True) as log:
+        path.with_name("session.log.1").write_text("one\n")
+        path.write_text("two\n")
+        following = log.follow()
+        assert [next(following), next(following)] == ["one", "two"]
+        following.close()  # type: ignore[attr-defined]
+
+
+def test_files_that_came_and_were_rotated_meanwhile_are_not_passed_over(
+    log: Path, follower: Iterator[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rotate_twice() -> None:
+        append(log, "four\n")
+        rotate(log, "five\nsix\n")
+        log.with_name("session.log.1").rename(log.with_name("session.log.2"))
+        rotate(log, "seven\n")
+
+    assert step(follower, log, monkeypatch, rotate_twice) == "four"
+    assert [next(follower) for _ in range(3)] == ["five", "six", "seven"]
+
+
+def test_a_rotation_at_any_moment_loses_no_line_and_tells_none_twice(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever the follower looks for the next file, it is rotated just before or just after."""
+    told, original = ["one", "two", "three"], tail._open
+
+    def rotate_all() -> None:
+        for number in range(9, 0, -1):
+            older = log.with_name(f"session.log.{number}")
+            if older.exists():
+                older.rename(log.with_name(f"session.log.{number + 1}"))
+        told.append(str(len(told)))
+        rotate(log, f"{told[-1]}\n")
+
+    def rotate_and_open(path: Path) -> object:
+        turn = len(told) if path == log and len(told) < 40 else None
+        if turn is not None and turn % 2:
+            rotate_all()
+        file = original(path)
+        if turn is not None and not turn % 2:
+            rotate_all()
+        return file
+
+    with Tail(log) as reader:
+        monkeypatch.setattr(tail, "_open", rotate_and_open)
+        reader._end = 0
+        following = reader.follow()
+        rotate_all()
+        read = []
+        while len(read) < 40:
+            read.append(next(following))
+        following.close()  # type: ignore[attr-defined]
+    assert read == told
+
+
+def test_a_log_that_is_emptied_is_followed_from_its_beginning(
+    log: Path, follower: Iterator[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acts = [lambda: None, lambda: log.write_text("a\n")]
+    assert step(follower, log, monkeypatch, *acts) == "a"
+
+
+def test_a_torn_last_line_of_a_rotated_log_is_told(
+    log: Path, follower: Iterator[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tear_and_rotate() -> None:
+        append(log, "to")
+        rotate(log, "four\n")
+
+    assert step(follower, log, monkeypatch, tear_and_rotate) == "to"
+    assert next(follower) == "four"
 
 
 def test_who_stops_following_leaves_no_file_open(

@@ -111,7 +111,12 @@ RUNNING = Evidence(
     recorder=Process.RUNNING,
     keeper=Process.RUNNING,
     exit=None,
+    recorder_pid=7,
+    keeper_pid=6,
 )
+
+
+UNATTENDED = ", and its supervisor is suspended (continue it with: kill -CONT 6)"
 
 
 def told(status: object, error: object = None) -> dict[str, Any]:
@@ -177,18 +182,44 @@ def told(status: object, error: object = None) -> dict[str, Any]:
         (
             {"recorder": Process.STOPPED},
             Word.STALLED,
-            "the process is suspended (continue it with: kill -CONT)",
+            "the process is suspended (continue it with: kill -CONT 7)",
         ),
         ({"state_age": 15.0}, Word.RECORDING, ""),
-        ({"state_age": 15.1}, Word.STALLED, "the process lives but has told nothing for 15 s"),
+        (
+            {"state_age": 15.1},
+            Word.STALLED,
+            "hung: the process lives but has told nothing for 15 s",
+        ),
         ({"state_age": 5.0, "beat": 0.1}, Word.RECORDING, ""),
         (
             {"state_age": 5.1, "beat": 0.1},
             Word.STALLED,
-            "the process lives but has told nothing for 5 s",
+            "hung: the process lives but has told nothing for 5 s",
         ),
         ({"state_age": -15.0}, Word.RECORDING, ""),
         ({"state_age": -15.1}, Word.STALLED, "its state is from the future: a clock was stepped"),
+        ({"lock_holder": 7, "state_age": 3.0}, Word.RECORDING, ""),
+        ({"lock_holder": 8, "state_age": 1.0}, Word.RECORDING, ""),
+        (
+            {"lock_holder": 8, "state_age": 3.0},
+            Word.STALLED,
+            "its candle file is locked by pid 8",
+        ),
+        (
+            {"recorder": Process.ZOMBIE, "keeper": Process.STOPPED},
+            Word.DEAD,
+            "the recorder (pid 7) is a zombie" + UNATTENDED,
+        ),
+        (
+            {"recorder": Process.GONE, "keeper": Process.STOPPED},
+            Word.DEAD,
+            "the recorder (pid 7) is gone" + UNATTENDED,
+        ),
+        (
+            {"recorder": Process.ZOMBIE, "keeper": Process.RUNNING, "state_age": 6.0},
+            Word.DEAD,
+            "the recorder (pid 7) is a zombie, and nobody looks after it",
+        ),
         ({"state": told("dancing")}, Word.STALLED, "its state is not known: 'dancing'"),
         ({"state": {}}, Word.STALLED, "its state is not known: None"),
     ],

@@ -1,4 +1,4 @@
-"""Lines for a crontab that watch over a session. Pure: text in, text out.
+"""Lines for a crontab that start a session at boot and watch over it. Pure: text in, text out.
 
 Source: crontab(5) of Debian's cron. Its PATH is short, its shell is ``/bin/sh``, its times are the
 machine's local ones (it knows no ``CRON_TZ``), ``%`` ends a command unless a backslash stands before it,
@@ -13,9 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kline_ops.errors import InputError
+from kline_ops.places import PLACES
 
-#: What tells where this machine's sessions and their files are.
-PLACES = ("XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")
 _LONGEST = 998
 #: Off the hour: candles that close on the hour are on disk by then, and sessions take turns.
 _EARLIEST, _MINUTES = 5, 50
@@ -29,10 +28,12 @@ class Watched:
     #: How the program is called.
     command: Sequence[str]
     config: str
-    #: The present environment, or as much of it as matters: see :data:`PLACES`.
+    #: The present environment, or as much of it as matters: :data:`kline_ops.places.PLACES`.
     environ: Mapping[str, str]
     #: Is there a channel that can be told?
     notify: bool
+    #: False: a command, which has no candles to look for.
+    records: bool = True
 
 
 def crontab(watched: Watched) -> str:
@@ -43,9 +44,16 @@ def crontab(watched: Watched) -> str:
     """
     name = watched.name
     minute = _EARLIEST + zlib.crc32(name.encode()) % _MINUTES
-    hourly = _line(watched, "--until", "now", "--quiet")
-    daily = _line(watched, "--digest")
+    start = (
+        f"# kline-ops {name}: at boot, starts the session (in tmux).\n"
+        f"@reboot {_line(watched, 'start', *_session(watched))}\n"
+    )
+    if not watched.records:
+        return start
+    hourly = _look(watched, "--until", "now", "--quiet")
+    daily = _look(watched, "--digest")
     return (
+        f"{start}"
         f"# kline-ops {name}: hourly, says what is missing; nothing where nothing is.\n"
         f"{minute} * * * * {hourly}\n"
         f"# kline-ops {name}: daily, the digest of the last whole day (UTC), whenever it runs: times\n"
@@ -54,16 +62,22 @@ def crontab(watched: Watched) -> str:
     )
 
 
-def _line(watched: Watched, *options: str) -> str:
+def _session(watched: Watched) -> tuple[str, ...]:
+    return watched.name, "--config", watched.config
+
+
+def _look(watched: Watched, *options: str) -> str:
+    told = ("--notify",) if watched.notify else ()
+    return _line(watched, "analyze-gaps", *_session(watched), *options, *told)
+
+
+def _line(watched: Watched, *arguments: str) -> str:
     settings = [
         f"{place}={shlex.quote(watched.environ[place])}"
         for place in PLACES
         if watched.environ.get(place)
     ]
-    call = [*watched.command, "analyze-gaps", watched.name, "--config", watched.config, *options]
-    if watched.notify:
-        call.append("--notify")
-    line = " ".join((*settings, shlex.join(call)))
+    line = " ".join((*settings, shlex.join((*watched.command, *arguments))))
     if any(character in line for character in "\n\r\0"):
         raise InputError("a path with a line break can not stand in a crontab", hint="another path")
     line = line.replace("%", r"\%")

@@ -9,23 +9,30 @@ from dataclasses import replace
 import pytest
 
 from kline_ops.errors import InputError
-from kline_ops.ops.units import Watched, crontab
+from kline_ops.ops.crontab import Watched, crontab
 
 PLAIN = Watched("demo", ["/opt/bin/kline-ops"], "/etc/demo.yml", {}, notify=False)
 
 
+def all_lines(watched: Watched) -> list[str]:
+    """The lines that cron reads; everything else is a comment."""
+    return [line for line in crontab(watched).splitlines() if not line.startswith("#")]
+
+
 def lines(watched: Watched) -> tuple[str, str]:
-    """The hourly and the daily line; everything else is a comment."""
-    hourly, daily = (line for line in crontab(watched).splitlines() if not line.startswith("#"))
+    """The hourly and the daily line."""
+    _, hourly, daily = all_lines(watched)
     return hourly, daily
 
 
 def words(line: str) -> list[str]:
     """What is called: cron takes the backslashes of ``%`` away, the shell the quotes."""
-    return shlex.split(line.split(" ", 5)[5].replace("\\%", "%"))
+    call = line.removeprefix("@reboot ") if line.startswith("@") else line.split(" ", 5)[5]
+    return shlex.split(call.replace("\\%", "%"))
 
 
 def test_plain_lines() -> None:
+    assert all_lines(PLAIN)[0] == "@reboot /opt/bin/kline-ops start demo --config /etc/demo.yml"
     call = "/opt/bin/kline-ops analyze-gaps demo --config /etc/demo.yml"
     hourly, daily = lines(PLAIN)
     assert re.fullmatch(rf"\d+ \* \* \* \* {call} --until now --quiet", hourly)
@@ -35,7 +42,8 @@ def test_plain_lines() -> None:
 
 def test_a_comment_says_what_each_is() -> None:
     text = crontab(PLAIN)
-    assert text.splitlines()[0].startswith("# kline-ops demo: hourly")
+    assert text.splitlines()[0].startswith("# kline-ops demo: at boot")
+    assert "# kline-ops demo: hourly" in text
     assert "# kline-ops demo: daily, the digest of the last whole day (UTC)" in text
 
 
@@ -57,18 +65,17 @@ def test_odd_paths_stay_what_they_are(path: str) -> None:
     watched = replace(
         PLAIN, config=path, command=[path, "-m", "x"], environ={"XDG_STATE_HOME": path, "HOME": "/"}
     )
-    for line in lines(watched):
+    commands = ["start", "analyze-gaps", "analyze-gaps"]
+    for line, command in zip(all_lines(watched), commands, strict=True):
         assert re.search(r"(?<!\\)%", line) is None
-        assert words(line)[:7] == [
-            f"XDG_STATE_HOME={path}", path, "-m", "x", "analyze-gaps", "demo", "--config",
+        assert words(line)[:8] == [
+            f"XDG_STATE_HOME={path}", path, "-m", "x", command, "demo", "--config", path,
         ]  # fmt: skip
-        assert words(line)[7] == path
 
 
 def test_places_of_the_environment_are_in_the_line() -> None:
     environ = {"XDG_STATE_HOME": "/s", "XDG_DATA_HOME": "/d", "XDG_CONFIG_HOME": "", "LANG": "C"}
-    hourly, daily = lines(replace(PLAIN, environ=environ))
-    for line in (hourly, daily):
+    for line in all_lines(replace(PLAIN, environ=environ)):
         assert " XDG_STATE_HOME=/s XDG_DATA_HOME=/d /opt/bin/kline-ops " in line
 
 

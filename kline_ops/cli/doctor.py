@@ -1,0 +1,192 @@
+"""``kline-ops doctor [NAME]``: does this machine have what a session needs?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kline_ops.cli.options import AsJson, ConfigFile
+
+if TYPE_CHECKING:
+    from kline_ops.config.command import CommandSettings
+    from kline_ops.config.settings import Settings
+    from kline_ops.ops.machine import Look
+    from kline_ops.watch.doctor import Finding
+    from kline_ops.watch.registry import KnownSession
+
+#: Seconds for everything, whatever hangs.
+_PATIENCE = 8.0
+_COLOURS = {"ok": "green", "warn": "yellow", "FAIL": "red"}
+
+
+def doctor(
+    name: Annotated[
+        str | None, typer.Argument(help="The session; else the machine and all sessions.")
+    ] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look at what a session needs: this machine, its config, its disk, the way to its exchange.
+
+    Answers within ten seconds. Exit code 1 where a line says FAIL.
+    """
+    import json
+    import os
+
+    from kline_ops.errors import EXIT_FINDING, EXIT_GOOD
+    from kline_ops.ops.machine import gather
+    from kline_ops.watch.doctor import Level
+
+    looks = _of_all() if name is None else _of_session(name, config)
+    found = gather(looks, _PATIENCE)
+    failed = any(finding.level is Level.FAIL for finding in found)
+    if as_json:
+        told = {"good": not failed, "findings": [_record(finding) for finding in found]}
+        typer.echo(json.dumps(told))
+    else:
+        _print(found)
+    import sys
+
+    sys.stdout.flush()
+    # Not an ordinary end: a resolver that hangs in a library's thread would be waited for.
+    os._exit(EXIT_FINDING if failed else EXIT_GOOD)
+
+
+def _of_session(name: str, config: Path | None) -> list[tuple[str, Look]]:
+    """Raises ConfigError where there is nothing to look at: no such name, no such file."""
+    from kline_ops.config.load import find
+    from kline_ops.config.model import Ops
+    from kline_ops.config.settings import load_session
+    from kline_ops.errors import ConfigError
+    from kline_ops.ops.machine import machine_looks
+    from kline_ops.watch.doctor import failure, good
+
+    path = find(name, config or _known_config(name))
+    try:
+        settings = load_session(name, path)
+    except ConfigError as error:
+        bad = failure("config", str(error), error.hint or f"kline-ops config check {name}")
+        return [*machine_looks(Ops().tmux_socket, [name]), ("config", lambda: [bad])]
+    return [
+        *machine_looks(settings.config.ops.tmux_socket, [name]),
+        ("config", lambda: [good("config", str(settings.path))]),
+        *_files(settings),
+        *_ways(settings),
+    ]
+
+
+def _known_config(name: str) -> Path | None:
+    """The config that a session was started with."""
+    from kline_ops.errors import SessionError
+    from kline_ops.watch.registry import find_session
+
+    try:
+        return Path(find_session(name).config)
+    except SessionError:
+        return None
+
+
+def _files(settings: Settings | CommandSettings) -> list[tuple[str, Look]]:
+    from kline_ops.ops.machine import modes, writable
+    from kline_ops.watch.doctor import disk, secrets
+    from kline_ops.watch.status import free_bytes
+
+    folder, rate = settings.data_dir, _bytes_per_day(settings)
+    own = [folder / "session.env"]
+    if settings.config.credentials:
+        own.append(settings.path)
+    return [
+        ("data_dir", lambda: [writable("data_dir", folder)]),
+        ("disk", lambda: [disk(str(folder), free_bytes(_there(folder)), rate)]),
+        ("secrets", lambda: secrets(modes(own))),
+    ]
+
+
+def _there(folder: Path) -> Path:
+    return next(place for place in (folder, *folder.parents) if place.exists())
+
+
+def _bytes_per_day(settings: Settings | CommandSettings) -> float:
+    """What the candle file and the event log grow by."""
+    from kline_ops.config.settings import Settings
+    from kline_ops.resilience.time_trigger import parse_modulo
+
+    if not isinstance(settings, Settings):
+        return 0.0
+    day_ms = 86_400_000
+    row = 200 if settings.config.record.columns == "full" else 90
+    rotation = settings.rotation
+    # A planned restart is four events; a few of other kinds come in any case.
+    restarts = day_ms / parse_modulo(rotation.modulo) if rotation else 1.0
+    return row * day_ms / settings.stream.interval.typical_ms + 800 * (restarts + 10)
+
+
+def _ways(settings: Settings | CommandSettings) -> list[tuple[str, Look]]:
+    """To the exchange; the embedded one, and a command, need none."""
+    from kline_ops.config.settings import Settings
+    from kline_ops.ops.reach import rest_address, stream_addresses
+
+    if not isinstance(settings, Settings) or settings.ws_url is None:
+        return []
+    urls = (settings.ws_url, *settings.failover_urls)
+    ways: list[tuple[str, Look]] = [("stream", lambda: stream_addresses(urls))]
+    if (rest := settings.rest_url) is not None:
+        ways.append(("rest", lambda: rest_address(rest)))
+    return ways
+
+
+def _of_all() -> list[tuple[str, Look]]:
+    """The machine, the clock against the usual exchange, and a line on each known session."""
+    from kline_ops.config.model import Ops
+    from kline_ops.config.venues import VENUES
+    from kline_ops.ops.machine import machine_looks
+    from kline_ops.ops.reach import rest_address
+    from kline_ops.watch.registry import sessions
+
+    known = sessions()
+    return [
+        *machine_looks(Ops().tmux_socket, [session.name for session in known]),
+        ("rest", lambda: rest_address(VENUES["mainnet"].rest_url)),
+        *((session.name, lambda session=session: _briefly(session)) for session in known),
+    ]
+
+
+def _briefly(session: KnownSession) -> list[Finding]:
+    """The worst that is to be said of a session."""
+    from kline_ops.config.settings import load_session
+    from kline_ops.errors import ConfigError
+    from kline_ops.watch.doctor import Level, failure, good
+
+    try:
+        settings = load_session(session.name, Path(session.config))
+    except ConfigError as error:
+        return [failure(session.name, str(error), error.hint or "see its config")]
+    found = [finding for _, look in _files(settings) for finding in look()]
+    for level in (Level.FAIL, Level.WARN):
+        for finding in found:
+            if finding.level is level:
+                told = f"{finding.what}: {finding.told}"
+                return [type(finding)(session.name, level, told, finding.advice)]
+    return [good(session.name, f"its config and its disk are well ({settings.data_dir})")]
+
+
+def _record(finding: Finding) -> dict[str, str]:
+    return {
+        "what": finding.what,
+        "level": finding.level.value.lower(),
+        "told": finding.told,
+        "advice": finding.advice,
+    }
+
+
+def _print(found: list[Finding]) -> None:
+    from kline_ops.cli.given import printable
+
+    width = max(len(finding.what) for finding in found)
+    for finding in found:
+        word = typer.style(finding.level.value.ljust(4), fg=_COLOURS[finding.level.value])
+        typer.echo(printable(f"{word}  {finding.what.ljust(width)}  {finding.told}"))
+        if finding.advice:
+            typer.echo(printable(f"{'':6}{'':{width}}  Try: {finding.advice}"))

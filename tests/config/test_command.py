@@ -1,0 +1,128 @@
+"""Sessions that are only a command, in a config file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kline_ops.config.command import CommandSettings
+from kline_ops.config.settings import Settings, load_session, load_settings
+from kline_ops.errors import ConfigError
+from kline_ops.secret import Secret
+
+STREAM = "binance: {stream: {symbol: btcusdt, timeframe: 1h}}\n"
+
+
+def load(
+    folder: Path, text: str, name: str = "x", environ: dict[str, str] | None = None
+) -> Settings | CommandSettings:
+    path = folder / "f.yml"
+    path.write_text(text)
+    return load_session(name, path, environ or {})
+
+
+def command(folder: Path, text: str, **more: str) -> CommandSettings:
+    settings = load(folder, text, **more)
+    assert isinstance(settings, CommandSettings)
+    return settings
+
+
+def refused(folder: Path, text: str, name: str = "x") -> str:
+    with pytest.raises(ConfigError) as told:
+        load(folder, text, name)
+    assert "\n" not in told.value.one_line()
+    return told.value.one_line()
+
+
+def test_its_keys(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    told = command(
+        tmp_path,
+        "data_dir: data\n"
+        'ops: {sessions: {x: {backend: tmux, command: "a \'b c\' \\"d\\" $E", working_dir: work,\n'
+        "  env: {WORD: text, PORT: 8080}}}}\n",
+    )
+    assert told.argv == ("a", "b c", "d", "$E")
+    assert told.working_dir == tmp_path / "work"
+    assert told.env == {"WORD": Secret("text"), "PORT": Secret("8080")}
+    assert told.data_dir == tmp_path / "data"
+    assert told.exit_file == tmp_path / "data" / "exit.json"
+    assert told.log_file == tmp_path / "data" / "session.log"
+    assert told.events_file == tmp_path / "data" / "events.jsonl"
+    # Nothing shows what a variable holds.
+    assert "8080" not in repr(told)
+
+
+def test_what_is_not_given(tmp_path: Path) -> None:
+    told = command(tmp_path, "ops:\n  sessions:\n    x:\n      command: a\n      env:\n")
+    assert told.working_dir == tmp_path
+    assert told.env == {}
+    assert told.data_dir.name == "x"
+
+
+def test_a_file_of_several_has_a_folder_for_each(tmp_path: Path) -> None:
+    text = "data_dir: data\nops: {sessions: {x: {command: a}, y: {command: b}}}\n"
+    assert command(tmp_path, text).data_dir == tmp_path / "data" / "x"
+    assert command(tmp_path, text, name="y").argv == ("b",)
+
+
+def test_a_file_with_a_binance_section_records(tmp_path: Path) -> None:
+    settings = load(tmp_path, STREAM + "ops: {sessions: {x: {command: a}}}\n")
+    assert isinstance(settings, Settings)
+    (warning,) = settings.warnings
+    assert warning == "ops.sessions.x.command is left alone: with a binance section, x records"
+    # Also where it is not complete: what is missing is told, and no command run instead.
+    told = refused(tmp_path, "binance: {environment: us}\nops: {sessions: {x: {command: a}}}\n")
+    assert told.startswith("binance.stream.symbol: missing")
+
+
+def test_the_environment_makes_no_recording_of_a_command(tmp_path: Path) -> None:
+    environ = {"KLINE_OPS__BINANCE__WS_URL": "ws://127.0.0.1:1/ws"}
+    assert isinstance(
+        load(tmp_path, "ops: {sessions: {x: {command: a}}}\n", environ=environ), CommandSettings
+    )
+
+
+def test_neither_of_the_two_names_both_ways(tmp_path: Path) -> None:
+    told = refused(tmp_path, "logger: {preset: dev}\n")
+    assert told == (
+        "binance.stream.symbol: missing. Try: symbol: btcusdt;"
+        " or, to run a command instead of recording, ops.sessions.x.command"
+    )
+    told = refused(tmp_path, "ops: {sessions: {y: {command: b}, z: {command: c}}}\n")
+    assert told.endswith("ops.sessions.x.command (there are y, z)")
+    # A session without its command is none.
+    assert "ops.sessions.x.command" in refused(tmp_path, "ops: {sessions: {x: {}}}\n")
+    assert "ops.sessions.x.command" in refused(tmp_path, "ops: {sessions: {x: null}}\n")
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ('command: "a \'b"', "ops.sessions.x.command: no closing quotation"),
+        ("command: ''", "ops.sessions.x.command: empty"),
+        ("command: \"''\"", "ops.sessions.x.command: empty"),
+        ("command: '  '", "ops.sessions.x.command: empty"),
+        ('command: "a \\0"', "ops.sessions.x.command: holds a NUL"),
+        ("command: [a, b]", "Expected `str | null`"),
+        ("command: a, backend: container", "Invalid enum value 'container'"),
+        ("command: a, backend: container", "Try: tmux"),
+        ("command: a, working_dir: nowhere", "ops.sessions.x.working_dir: "),
+        ("command: a, working_dir: f.yml", "f.yml is no folder"),
+        ("command: a, env: {WORD: [1]}", "Expected `str`"),
+        ("command: a, env: {WORD: true}", "Expected `str`"),
+        ("command: a, env: {'A=B': c}", "ops.sessions.x.env: 'A=B' can not be set"),
+        ("command: a, comand: b", "ops.sessions.x.comand: unknown key"),
+        ("command: a, comand: b", "Try: ops.sessions.x.command"),
+    ],
+)
+def test_what_can_not_be_used_is_named(tmp_path: Path, keys: str, told: str) -> None:
+    assert told in refused(tmp_path, f"ops: {{sessions: {{x: {{{keys}}}}}}}\n")
+
+
+def test_what_needs_a_recording_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "f.yml"
+    path.write_text("ops: {sessions: {x: {command: a}}}\n")
+    with pytest.raises(ConfigError, match=r"x is a command and records nothing \(in .*f.yml\)"):
+        load_settings("x", path, {})

@@ -1,0 +1,51 @@
+"""What a session takes over from the environment of ``start``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kline_ops.ops import handover
+
+ENVIRON = {
+    "PATH": "/bin", "HTTPS_PROXY": "http://u:p@proxy", "KLINE_OPS__LOGGER__PRESET": "dev",
+    "DATABASE": "mine", "TERM": "xterm", "TMUX": "/tmp/x,1,0", "SHLVL": "3", "ODD": "\udcff é\n",
+}  # fmt: skip
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "session.env"
+
+
+def test_only_its_owner_reads_it_and_only_once(path: Path) -> None:
+    handover.write(path, ENVIRON, whole=False)
+    assert path.stat().st_mode & 0o777 == 0o600
+    kept = ["PATH", "HTTPS_PROXY", "KLINE_OPS__LOGGER__PRESET"]
+    assert handover.take(path) == {key: ENVIRON[key] for key in kept}
+    assert not path.exists()
+    assert handover.take(path) == {}
+
+
+def test_a_command_has_all_that_is_not_the_shells_or_the_terminals_own(path: Path) -> None:
+    handover.write(path, ENVIRON, whole=True)
+    without = {"TERM", "TMUX", "SHLVL"}
+    assert handover.take(path) == {k: v for k, v in ENVIRON.items() if k not in without}
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", "null", "\x00"])
+def test_what_can_not_be_read_is_nothing(path: Path, content: str) -> None:
+    path.parent.mkdir()
+    path.write_text(content)
+    assert handover.take(path) == {}
+
+
+def test_a_file_of_others_is_replaced_not_written_into(path: Path) -> None:
+    path.parent.mkdir()
+    other = path.with_name("other")
+    other.write_text("kept")
+    path.symlink_to(other)
+    handover.write(path, ENVIRON, whole=False)
+    assert other.read_text() == "kept"
+    assert not path.is_symlink()
