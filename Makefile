@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-long lint types unit simulate picture
-.PHONY: bench-status bench-restart bench-faults bench-dashboard bench-soak bench-gaps lock clean
+.PHONY: bench-status bench-sessions bench-restart bench-faults bench-dashboard bench-soak bench-gaps lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -49,6 +49,10 @@ picture: $(VENV)/installed-dev  ## draw the pictures in docs/ from real sessions
 
 bench-status: $(VENV)/installed-dev  ## how long `status` takes, beside `python -c pass` and others
 	$(BIN)/python -m tests.benchmarks.status
+
+bench-sessions: $(VENV)/installed-dev  ## start, restart and stop: seconds, and candles lost
+	@sh scripts/need.sh tmux tmux
+	$(BIN)/python -m tests.benchmarks.sessions
 
 bench-restart: $(VENV)/installed-dev  ## what a planned restart costs: dark time, lost candles, memory
 	$(BIN)/python -m tests.benchmarks.restart
