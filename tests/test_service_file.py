@@ -74,7 +74,8 @@ def test_a_session_that_is_idle_has_lock_and_file_back_within_two_seconds(tmp_pa
         binance__stream__timeframe="1h", start_ms=to_ms("2026-01-01T00:10:00Z"),
     )  # fmt: skip
     assert trial.rows() == trial.truth()
-    assert len(trial.of(events.JournalRepaired)) == 1
+    # Once, or more often where the folder was removed while it was made anew.
+    assert trial.of(events.JournalRepaired)
 
 
 class Unreadable(Disk):

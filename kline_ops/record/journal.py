@@ -204,9 +204,10 @@ class Journal:
         self._lock.renew(self._owner)
         if self._fd is not None and not self._is_there(self._fd):
             # Moved away or replaced by somebody: rows written to the old one would be lost to all.
+            # Told first: where it can not be opened at once, the next look finds none open.
+            self._tell("the file had been moved away; a new one was begun", self.path)
             self._forget()
             self.reread = self._open()
-            self._tell("the file had been moved away; a new one was begun", self.path)
         elif self._fd is None:
             self.reread = self._open()
         elif self._append_unsure:

@@ -9,7 +9,6 @@ end; none ends the task.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
 from collections.abc import Callable
@@ -125,9 +124,9 @@ class Outbox:
         """Write what waits, until cancelled."""
         while True:
             self._deadline.set(self._clock.monotonic(), _CHECK_EVERY)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_CHECK_EVERY):
-                    await self._work.wait()
+            timer = asyncio.get_running_loop().call_later(_CHECK_EVERY, self._work.set)
+            await self._work.wait()
+            timer.cancel()
             self._work.clear()
             try:
                 written = await self._write()

@@ -226,3 +226,27 @@ def test_a_folder_that_can_not_be_made_again_is_told_and_the_candles_wait(path: 
         folder.mkdir()
         made.write([candle(1)])
     assert inner.read_bytes() == file_of(1)
+
+
+def test_a_file_taken_away_is_told_though_it_could_not_be_begun_anew_at_once(path: Path) -> None:
+    class Away(FailingDisk):
+        away = False
+
+        def open(self, path: Path, flags: int) -> int:
+            if self.away:
+                raise FileNotFoundError(2, "No such file or directory")
+            return super().open(path, flags)
+
+    disk = Away()
+    with journal(path, disk) as made:
+        made.open()
+        made.write([candle(0)])
+        path.unlink()
+        disk.away = True
+        with pytest.raises(JournalError):
+            made.check()
+        disk.away = False
+        made.check()
+        assert made.reread is not None
+        assert made.repaired is not None
+        assert "moved away" in made.repaired[0]

@@ -59,7 +59,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._busy -= 1
 
     def _advance(self, timeout: float) -> bool:
-        if self._busy > sum(held() for held in self.held):
+        if self._busy and self._busy > sum(held() for held in self.held):
             return False
         self._offset += timeout
         return True
