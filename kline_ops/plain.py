@@ -1,4 +1,4 @@
-"""Text that a terminal may be shown: whatever stands in it moves no cursor and forges no line.
+"""Text for people: on a terminal whatever stands in it moves no cursor and forges no line.
 
 What an exchange says, and what a command prints, ends up in logs; a control character in it would be
 obeyed by the terminal of whoever reads them.
@@ -27,3 +27,15 @@ def visible(text: str) -> str:
 def without_colours(text: str) -> str:
     """What a terminal would show of a line: no colours, and the last of what overwrites itself."""
     return _SEQUENCE.sub("", text).rstrip("\r").rpartition("\r")[2]
+
+
+def duration(seconds: float) -> str:
+    """``8 s``, ``3 min 12 s``, ``4 h 05 min``, ``12 d 3 h``."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole // 60 % 60:02} min"
+    return f"{whole // 86400} d {whole // 3600 % 24} h"

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from kline_ops.cli import status_text as text
 from kline_ops.cli.status_text import Record
+from kline_ops.plain import duration
 
 #: From these widths on there is room for a column.
 _WIDE, _MIDDLE = 96, 60
@@ -87,5 +88,5 @@ def _list(records: list[Record], width: int) -> RenderableType:
 def _age(record: Record) -> str:
     age = record["last_candle_age_seconds"]
     if age is not None:
-        return f"{text.duration(age)} ago"
+        return f"{duration(age)} ago"
     return record["last_candle"] or "-"

@@ -7,6 +7,8 @@ from typing import Any
 
 import typer
 
+from kline_ops.plain import duration
+
 Record = dict[str, Any]
 
 COLOURS = {
@@ -110,15 +112,3 @@ def _clock(record: Record) -> str:
     if not isinstance(skew, int | float) or abs(skew) <= _NOTABLE_SKEW:
         return ""
     return f"{abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} the exchange's"
-
-
-def duration(seconds: float) -> str:
-    """``95 s``, ``3 h 20 min``."""
-    whole = int(seconds)
-    if whole < 120:
-        return f"{seconds:.0f} s"
-    if whole < 7200:
-        return f"{whole // 60} min"
-    if whole < 172_800:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"

@@ -10,8 +10,9 @@ import pytest
 
 from kline_ops.observe.dashboard.confirm import Answer, SecondPress, prompts
 from kline_ops.observe.dashboard.look import ASCII, UNICODE, look_of
-from kline_ops.observe.dashboard.numbers import clock, decimals_of, duration, opened, plain
+from kline_ops.observe.dashboard.numbers import clock, decimals_of, opened, plain
 from kline_ops.observe.dashboard.text import clean
+from kline_ops.plain import duration
 
 ASK, CONFIRMED = Answer.ASK, Answer.CONFIRMED
 

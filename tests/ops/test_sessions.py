@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pty
-import select
 import signal
-import struct
-import termios
 from pathlib import Path
 
 import pytest
@@ -17,6 +12,7 @@ import pytest
 from kline_ops.market.candle import from_row
 from kline_ops.watch.process import Process, look_at
 from tests.support.machine import Machine, kill, until
+from tests.support.terminal import Terminal
 
 
 def gone(pid: int) -> bool:
@@ -282,45 +278,13 @@ def test_without_tmux_start_names_the_line_to_type(machine: Machine, tmp_path: P
     assert len(refused.stderr.splitlines()) == 1
 
 
-class Terminal:
-    """A terminal of 80 columns with a command in it."""
-
-    def __init__(self, machine: Machine, *arguments: str) -> None:
-        self._controller, terminal = pty.openpty()
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        self.child = machine.begin(
-            *arguments, stdin=terminal, stdout=terminal, start_new_session=True
-        )
-        os.close(terminal)
-        self.shown = b""
-
-    def wait_for(self, words: bytes, *, keys: bytes = b"") -> None:
-        """Until it shows these words; ``keys`` are typed, and again, as a person would."""
-        looks = 0
-
-        def there() -> bool:
-            nonlocal looks
-            if keys and looks % 20 == 0:
-                os.write(self._controller, keys)
-            looks += 1
-            if select.select([self._controller], [], [], 0)[0]:
-                self.shown += os.read(self._controller, 65536)
-            return words in self.shown
-
-        until(there)
-
-    def close(self) -> None:
-        os.close(self._controller)
-
-
 def test_attach_shows_the_session_and_detaches(machine: Machine) -> None:
     machine.environ["TERM"] = "xterm"
     machine.run("start", "demo")
-    terminal = Terminal(machine, "attach", "demo")
-    terminal.wait_for(b"detach: Ctrl+B D")
-    terminal.wait_for(b"[detached", keys=b"\x02d")
-    assert terminal.child.wait(10) == 0
-    terminal.close()
+    with Terminal(machine, "attach", "demo") as terminal:
+        terminal.wait_for(b"detach: Ctrl+B D")
+        assert terminal.detach() == 0
+        assert b"[detached" in terminal.look()
     assert machine.status("demo")["state"] == "RECORDING"
 
 

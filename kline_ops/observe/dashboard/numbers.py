@@ -33,17 +33,5 @@ def opened(ms: int, length_ms: int) -> str:
     return f"{_moment(ms):%m-%d %H:%M}" if length_ms < DAY_MS else f"{_moment(ms):%Y-%m-%d}"
 
 
-def duration(seconds: float) -> str:
-    """``8 s``, ``3 min 12 s``, ``4 h 05 min``, ``12 d 3 h``."""
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    if whole < 86400:
-        return f"{whole // 3600} h {whole // 60 % 60:02} min"
-    return f"{whole // 86400} d {whole // 3600 % 24} h"
-
-
 def _moment(ms: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=ms)
