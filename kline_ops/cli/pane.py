@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import sys
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -60,10 +61,11 @@ class Pane:
         self._session = session
         self._keys.listen(
             {
-                "q": lambda: self._press("q"),
-                "F10": lambda: self._press("F10"),
+                "q": partial(self._press, "q"),
+                "F10": partial(self._press, "F10"),
                 "d": self._disconnect,
                 "r": self._renew,
+                **{name: partial(self._press, name) for name in _CTRL_C.values()},
             }
         )
         if self._keys.listening and not self._plain:
@@ -77,8 +79,8 @@ class Pane:
 
     def signalled(self, number: signal.Signals, session: Session) -> None:
         """A signal came: from the keyboard, where there is one, or from somebody else."""
-        if number in _CTRL_C and self._keys.listening:
-            self._press(_CTRL_C[number])
+        if number in _CTRL_C and self._keys.listening and self._supervised:
+            self._keys.take(_CTRL_C[number])
         else:
             self._end(session, number.name)
 

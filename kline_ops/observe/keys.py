@@ -19,12 +19,21 @@ from collections.abc import Callable, Mapping
 _F10 = "\x1b[21~"
 #: A key of its own that is sent as several characters, or a single one ("ECMA-48", 5.4; xterm, SS3).
 _KEY = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1bO?.|.", re.DOTALL)
+#: Seconds before and after a press in which nothing else comes. A key that is held down comes again
+#: after some tenths of a second, and then more often than that (xset(1), "r rate"; kbdrate(8)).
+_ALONE = 0.15
 
 
 class Keys:
-    """Calls back for each known key, on the event loop: a character by itself, or ``F10``."""
+    """Calls back for each known key, on the event loop: a character by itself, or ``F10``.
+
+    Only a press by itself counts. What comes in quick succession was pasted, or is a key held down by
+    something that lies on it: neither may end a recording.
+    """
 
     def __init__(self) -> None:
+        self._last = float("-inf")
+        self._pending: asyncio.TimerHandle | None = None
         self._fd: int | None = None
         self._before: list[object] = []
         self._calls: Mapping[str, Callable[[], None]] = {}
@@ -57,6 +66,8 @@ class Keys:
         if self._fd is None:
             return
         fd, self._fd = self._fd, None
+        if self._pending is not None:
+            self._pending.cancel()
         asyncio.get_running_loop().remove_reader(fd)
         try:
             if os.tcgetpgrp(fd) == os.getpgrp():
@@ -68,16 +79,25 @@ class Keys:
         if self._fd is None:
             return
         try:
-            data = os.read(self._fd, 64)
+            data = os.read(self._fd, 4096)
         except OSError:
             data = b""
         if not data:
             self.close()
             return
         keys = _KEY.findall(data.decode("utf-8", "ignore"))
-        # Several at once were pasted, not pressed: no text may end a recording.
-        if len(keys) == 1:
-            self._press("F10" if keys[0] == _F10 else keys[0])
+        key = keys[0] if len(keys) == 1 else ""
+        self.take("F10" if key == _F10 else key)
+
+    def take(self, key: str) -> None:
+        """Take in a press, also one that came as a signal; it counts if nothing else comes just then."""
+        loop = asyncio.get_running_loop()
+        before, self._last = self._last, loop.time()
+        if self._pending is not None:
+            self._pending.cancel()
+            self._pending = None
+        if key and self._last - before >= _ALONE:
+            self._pending = loop.call_later(_ALONE, self._press, key)
 
     def _press(self, key: str) -> None:
         if key in self._calls:

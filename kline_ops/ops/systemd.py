@@ -127,8 +127,8 @@ def _timer(service: Service, name: str) -> str:
     return (
         "[Unit]\n"
         f"Description=kline-ops: looks at session {service.name} every minute\n"
-        "# Stopped with the session: what was stopped on purpose is not dead.\n"
-        f"PartOf={name}.service\n"
+        "# Stopped with the session, however that ended well: what was stopped is not dead.\n"
+        f"BindsTo={name}.service\n"
         "\n[Timer]\n"
         "OnActiveSec=3min\n"
         "OnUnitActiveSec=1min\n"

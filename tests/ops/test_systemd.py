@@ -49,7 +49,7 @@ def test_three_files_of_the_user() -> None:
     assert {key: value(main, key) for key in expected} == expected
     assert value(look, "Type") == "oneshot"
     assert (value(timer, "OnActiveSec"), value(timer, "OnUnitActiveSec")) == ("3min", "1min")
-    assert value(timer, "PartOf") == "kline-ops-demo.service"
+    assert value(timer, "BindsTo") == "kline-ops-demo.service"
     # Nothing that a user's manager has no right to.
     assert "Protect" not in main
     assert "Private" not in main

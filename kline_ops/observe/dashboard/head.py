@@ -83,7 +83,9 @@ def _connection(snapshot: Snapshot, width: int, glyphs: Glyphs) -> Row:
     live = ", ".join(str(number) for number in snapshot.told["live"])
     if not live:
         return [Segment("not connected", styles.BAD)]
-    lasted = "" if snapshot.live_for is None else f" live for {duration(snapshot.live_for)}"
+    # Of two, each has been so for a time of its own.
+    known = snapshot.live_for is not None and "," not in live
+    lasted = f" live for {duration(snapshot.live_for or 0.0)}" if known else " live"
     silent = snapshot.silent_for or 0.0
     noun = "connections" if "," in live else "connection"
     row = [Segment(f"{noun} {live}{lasted}", styles.PLAIN)]
