@@ -61,14 +61,22 @@ class VenueError(KlineOpsError):
 
     ``retryable`` is False where the same request will fail again (an unknown symbol).
     ``retry_after`` is the wait in seconds that the exchange asked for, or None.
+    ``status`` is the HTTP status of its answer; None where there was none.
     """
 
     def __init__(
-        self, message: str, *, retryable: bool, retry_after: float | None = None, hint: str = ""
+        self,
+        message: str,
+        *,
+        retryable: bool,
+        retry_after: float | None = None,
+        status: int | None = None,
+        hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.retryable = retryable
         self.retry_after = retry_after
+        self.status = status
 
 
 class JournalError(KlineOpsError):

@@ -49,6 +49,8 @@ _CLOCKS_EVERY = 1.0
 _MEMORY_EVERY = 30.0
 #: A look that is so many seconds late shows that this process stood still.
 _HELD_UP = 1.0
+#: Seconds for a recorder that has made way to let go of its lock.
+_COMMITTED = 5.0
 #: Seconds that the last state and the last events may take at the end.
 _LAST_WORDS = 0.5
 
@@ -133,6 +135,7 @@ class Session:
         self._host = host or Host()
         #: The candle file and the state file are this process's to write.
         self._in_charge = False
+        self._committed = False
         self._makes_way = False
         #: Where the recorders of this machine share what the exchange allows an address.
         self._budget_file = budget_file or budget_path()
@@ -212,6 +215,9 @@ class Session:
                         self._chore(rotation.run(), "rotation")
                     await self._unless_stopped(*self._chores, *recorder.tasks)
             finally:
+                if self._committed and not begin.done():
+                    # Told to end between the two: what waits in memory is in no file yet.
+                    await asyncio.wait({begin}, timeout=_COMMITTED)
                 for task in (begin, *self._chores):
                     task.cancel()
                 await feed.close()
@@ -246,7 +252,12 @@ class Session:
         """
         if self._host.on_live is not None:
             await take_over(
-                self._journal, self._feed, self._host.on_live, bus=self._bus, clock=self._clock
+                self._journal,
+                self._feed,
+                self._commit,
+                self._view.settled_in,
+                bus=self._bus,
+                clock=self._clock,
             )
         self._in_charge = True
         self._host.on_begin()
@@ -255,6 +266,12 @@ class Session:
         self._announce()
         if self._host.on_live is None:
             self._feed.start()
+
+    def _commit(self) -> None:
+        """The other recorder is told to make way: from here on the candles are ours to write."""
+        self._committed = True
+        if self._host.on_live is not None:
+            self._host.on_live()
 
     # -- the parts --------------------------------------------------------------------------------
 
@@ -291,7 +308,8 @@ class Session:
         )
         self._states = StateWriter(keeper, self._sideline)
         self._bus.listen(keeper.hear)
-        self._bus.listen(EventLog(settings.events_file, self._clock, self._sideline).hear)
+        self._event_log = EventLog(settings.events_file, self._clock, self._sideline)
+        self._bus.listen(self._log_event)
         self._bus.listen(self._write_state_at)
         return keeper
 
@@ -322,7 +340,9 @@ class Session:
         """Ask for a fresh process where this one has grown."""
         while True:
             megabytes = resident_megabytes()
-            if self._memory.is_over(megabytes, self._keeper.uptime):
+            # What waits for a disk that takes nothing, a fresh process would not have.
+            keeps = self._recorder.figures().disk_error is not None
+            if not keeps and self._memory.is_over(megabytes, self._keeper.uptime):
                 limit = self._memory.limit or 0.0
                 self._bus.emit(events.MemoryHigh(megabytes=round(megabytes, 1), limit=limit))
                 self._host.ask_renewal()
@@ -333,6 +353,11 @@ class Session:
         while True:
             self._write_state()
             await asyncio.sleep(self._settings.config.resilience.heartbeat.interval)
+
+    def _log_event(self, event: events.Event) -> None:
+        """Listener: the event log tells of the recorder, not of one that is to take over from it."""
+        if self._in_charge:
+            self._event_log.hear(event)
 
     def _write_state_at(self, event: events.Event) -> None:
         """Listener: what a look from outside waits for, or must outlive a crash, is written at once."""

@@ -54,8 +54,16 @@ class View:
             owed=figures.owed,
             on_disk=figures.on_disk,
             missing=figures.missing,
+            waiting=figures.waiting,
             clock_skew=self.clock_watch.skew,
         )
+
+    def settled_in(self) -> float:
+        """Seconds until all that has closed by now is on disk, or asked of REST."""
+        common, record = self.common, self.common.settings.config.record
+        now_ms = common.server_time.now_ms(common.clock.monotonic())
+        closed_for = (now_ms - common.settings.stream.interval.floor(now_ms)) / 1000.0
+        return max(0.0, record.grace + record.rest_patience - closed_for)
 
     def line(self) -> str:
         """The word, and the reason."""

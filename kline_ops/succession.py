@@ -24,15 +24,23 @@ _LOCK_EVERY, _LOCK_WITHIN = 0.02, 60.0
 
 
 async def take_over(
-    journal: Journal, feed: Feed, on_live: Callable[[], None], *, bus: Bus, clock: Clock
+    journal: Journal,
+    feed: Feed,
+    on_live: Callable[[], None],
+    settled_in: Callable[[], float],
+    *,
+    bus: Bus,
+    clock: Clock,
 ) -> None:
     """Deliver, have the other recorder make way (``on_live``), and take its lock once it lets go.
 
-    Where the other one is gone, its lock is free, and there is nothing to wait for.
+    Where the other one is gone, its lock is free, and there is nothing to wait for. ``settled_in``: for
+    how long (s) candles that have closed by now may still be under way on the other one's connection.
 
     Raises:
-        JournalError: it does not let go.
+        JournalError: the file is not one to take over, or the other one does not let go.
     """
+    await asyncio.to_thread(journal.look)
     live = asyncio.Event()
     bus.listen(lambda event: live.set() if isinstance(event, events.Live) else None)
     feed.start()
@@ -42,6 +50,8 @@ async def take_over(
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FREE_EVERY):
                 await live.wait()
+    # What closed before we delivered comes to the other one alone.
+    await asyncio.sleep(settled_in())
     on_live()
     deadline = clock.monotonic() + _LOCK_WITHIN
     # A lock tells nobody that it is free.

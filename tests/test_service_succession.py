@@ -12,6 +12,7 @@ import pytest
 
 from kline_ops import events
 from kline_ops.config.settings import Settings, load_settings
+from kline_ops.errors import JournalError
 from kline_ops.events import Event
 from kline_ops.exchange.market import Market
 from kline_ops.exchange.server import ExchangeServer
@@ -27,10 +28,12 @@ from tests.support.virtual_time import VirtualClock, run_virtual
 class Relay:
     """Sessions on one candle file, each taking over from the one before."""
 
-    def __init__(self, folder: Path, server: ExchangeServer, clock: VirtualClock) -> None:
+    def __init__(
+        self, folder: Path, server: ExchangeServer, clock: VirtualClock, **changes: Any
+    ) -> None:
         self.server, self.clock = server, clock
-        path = write_config(folder, server.ws_url, server.rest_url)
-        self.settings: Settings = load_settings("trial", path, {})
+        self.path = write_config(folder, server.ws_url, server.rest_url, **changes)
+        self.settings: Settings = load_settings("trial", self.path, {})
         self.events: list[Event] = []
         self.running: list[asyncio.Task[None]] = []
         self.sessions: list[Session] = []
@@ -72,10 +75,10 @@ class Relay:
         return [json.loads(line) for line in self.settings.events_file.read_text().splitlines()]
 
 
-def relay(folder: Path, script: Any) -> Relay:
+def relay(folder: Path, script: Any, **changes: Any) -> Relay:
     async def main(clock: VirtualClock) -> Relay:
         async with ExchangeServer(Market(), clock) as server:
-            made = Relay(folder, server, clock)
+            made = Relay(folder, server, clock, **changes)
             made.start()
             await asyncio.sleep(10)
             await script(made)
@@ -92,7 +95,7 @@ def test_a_change_of_processes_loses_nothing_and_asks_nothing_of_rest(tmp_path: 
     async def script(made: Relay) -> None:
         for _ in range(5):
             made.start()
-            await asyncio.sleep(7.3)
+            await asyncio.sleep(9.3)
             assert made.running[-2].done()
 
     made = relay(tmp_path, script)
@@ -116,7 +119,7 @@ def test_at_every_moment_of_a_candle(tmp_path: Path) -> None:
         for tenth in range(10):
             await asyncio.sleep(1.1 - made.clock.wall_ms() % 1000 / 1000 + tenth / 10)
             made.start()
-            await asyncio.sleep(5)
+            await asyncio.sleep(9)
 
     relay(tmp_path, script)
 
@@ -219,3 +222,62 @@ def test_a_predecessor_that_died_is_followed_though_there_is_no_data(tmp_path: P
 
     made = relay(tmp_path, script)
     assert [told["kind"] for told in made.log()].count("session_started") == 2
+
+
+def test_a_candle_under_way_on_the_old_connection_is_waited_for(tmp_path: Path) -> None:
+    """The old one's frames are late; what closed before the new one delivered comes to it alone."""
+
+    async def script(made: Relay) -> None:
+        made.server.late(1.5, 60, 1)
+        await asyncio.sleep(5)
+        made.start()
+        await asyncio.sleep(10)
+        assert made.running[0].done()
+
+    relay(tmp_path, script, record__backfill=False)
+
+
+def test_told_to_end_just_after_the_old_one_made_way_it_writes_what_it_has(tmp_path: Path) -> None:
+    async def script(made: Relay) -> None:
+        for hundredth in range(0, 30, 3):
+            successor = made.start()
+            while not made.sessions[-2]._makes_way:
+                await asyncio.sleep(0.005)
+            await asyncio.sleep(hundredth / 100)
+            successor.stop("SIGTERM")
+            await asyncio.gather(*made.running)
+            told = made.log()
+            assert told[-1]["kind"] == "session_stopped", told[-1]
+            # Begun anew, as if by hand: the file has no second owner.
+            made.sessions.clear()
+            made.start()
+            await asyncio.sleep(4)
+
+    relay(tmp_path, script, record__backfill=False)
+
+
+def test_a_file_that_can_not_be_taken_over_is_left_to_who_has_it(tmp_path: Path) -> None:
+    async def script(made: Relay) -> None:
+        made.settings = load_settings("trial", made.path, {"KLINE_OPS__RECORD__COLUMNS": "full"})
+        made.start()
+        await asyncio.sleep(5)
+        with pytest.raises(JournalError, match="has basic columns"):
+            await made.running.pop()
+        made.sessions.pop()
+        assert not made.running[0].done()
+
+    made = relay(tmp_path, script)
+    assert "handed_over" not in {told["kind"] for told in made.log()}
+
+
+def test_what_a_successor_meets_is_not_told_of_the_recorder(tmp_path: Path) -> None:
+    """Its connections have numbers of their own: a gap report would take them for the old one's."""
+
+    async def script(made: Relay) -> None:
+        made.server.refuse(6)
+        made.start()
+        await asyncio.sleep(25)
+
+    made = relay(tmp_path, script)
+    told = [told["kind"] for told in made.log()]
+    assert "disconnected" not in told[: told.index("handed_over")]

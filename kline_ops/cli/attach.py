@@ -19,12 +19,18 @@ def attach(
     """Show a session's terminal. Ctrl+B D leaves it running (in a tmux of your own: Ctrl+B twice, D)."""
     from kline_ops.cli.known import known_session
     from kline_ops.errors import EXIT_NOT_RUNNING, EXIT_USAGE, SessionError
-    from kline_ops.ops.running import is_running
+    from kline_ops.ops.running import is_running, owned_by_another
     from kline_ops.ops.tmux import Tmux
 
     known = known_session(name, config)
     tmux = Tmux(known.tmux_socket, Path(known.tmux_tmpdir) if known.tmux_tmpdir else None)
     if not tmux.has(name):
+        if (pid := owned_by_another(known)) is not None:
+            raise SessionError(
+                f"{name} belongs to another user (pid {pid})",
+                exit_code=EXIT_USAGE,
+                hint="ask as that user",
+            )
         outside = is_running(known)
         raise SessionError(
             f"{name} runs outside tmux" if outside else f"{name} does not run in tmux",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from kline_ops.config.command import CommandSettings
     from kline_ops.config.settings import Settings
     from kline_ops.ops.machine import Look
-    from kline_ops.watch.doctor import Finding
+    from kline_ops.watch.doctor import Finding, Kept
     from kline_ops.watch.registry import KnownSession
 
 #: Seconds for everything, whatever hangs.
@@ -56,56 +57,90 @@ def doctor(
 
 def _of_session(name: str, config: Path | None) -> list[tuple[str, Look]]:
     """Raises ConfigError where there is nothing to look at: no such name, no such file."""
+    from kline_ops.config.command import CommandSettings
     from kline_ops.config.load import find
-    from kline_ops.config.model import Ops
     from kline_ops.config.settings import load_session
     from kline_ops.errors import ConfigError
     from kline_ops.ops.machine import machine_looks
-    from kline_ops.watch.doctor import failure, good
+    from kline_ops.watch.doctor import Kept, failure, good
+    from kline_ops.watch.registry import sessions
 
-    path = find(name, config or _known_config(name))
+    known = [session for session in sessions() if session.name == name]
+    path = find(name, config or next((Path(session.config) for session in known), None))
     try:
         settings = load_session(name, path)
     except ConfigError as error:
         bad = failure("config", str(error), error.hint or f"kline-ops config check {name}")
-        return [*machine_looks(Ops().tmux_socket, [name]), ("config", lambda: [bad])]
+        looks = machine_looks(_sockets(known), _kept(known) or [Kept(name)])
+        return [*looks, ("config", lambda: [bad])]
+    kept = Kept(name, records=not isinstance(settings, CommandSettings))
     return [
-        *machine_looks(settings.config.ops.tmux_socket, [name]),
+        *machine_looks(_sockets(known, settings.config.ops.tmux_socket), [kept]),
         ("config", lambda: [good("config", str(settings.path))]),
         *_files(settings),
         *_ways(settings),
     ]
 
 
-def _known_config(name: str) -> Path | None:
-    """The config that a session was started with."""
-    from kline_ops.errors import SessionError
-    from kline_ops.watch.registry import find_session
+def _sockets(known: Sequence[KnownSession], configured: str | None = None) -> list[Path]:
+    """Those of the tmux servers that sessions were started in; else where one would be."""
+    import os
 
-    try:
-        return Path(find_session(name).config)
-    except SessionError:
-        return None
+    from kline_ops.config.model import Ops
+    from kline_ops.ops.tmux_socket import socket_path, tmpdir
+
+    here = tmpdir(os.environ)
+    used = [
+        socket_path(Path(session.tmux_tmpdir) if session.tmux_tmpdir else here, session.tmux_socket)
+        for session in known
+    ]
+    if configured is not None or not used:
+        used.append(socket_path(here, configured or Ops().tmux_socket))
+    return list(dict.fromkeys(used))
+
+
+def _kept(known: Sequence[KnownSession]) -> list[Kept]:
+    from kline_ops.watch.doctor import Kept
+
+    return [Kept(session.name, records=not session.command) for session in known]
 
 
 def _files(settings: Settings | CommandSettings) -> list[tuple[str, Look]]:
     from kline_ops.ops.machine import modes, writable
+    from kline_ops.places import nearest
     from kline_ops.watch.doctor import disk, secrets
     from kline_ops.watch.status import free_bytes
 
     folder, rate = settings.data_dir, _bytes_per_day(settings)
     own = [folder / "session.env"]
-    if settings.config.credentials:
+    if _holds_secrets(settings):
         own.append(settings.path)
     return [
         ("data_dir", lambda: [writable("data_dir", folder)]),
-        ("disk", lambda: [disk(str(folder), free_bytes(_there(folder)), rate)]),
+        ("disk", lambda: [disk(str(folder), free_bytes(nearest(folder)), rate)]),
         ("secrets", lambda: secrets(modes(own))),
     ]
 
 
-def _there(folder: Path) -> Path:
-    return next(place for place in (folder, *folder.parents) if place.exists())
+def _holds_secrets(settings: Settings | CommandSettings) -> bool:
+    """Does the file itself: credentials, a command's environment, an address with a password?"""
+    from kline_ops.config.load import read
+    from kline_ops.errors import ConfigError
+    from kline_ops.secret import redacted, shown_url
+
+    try:
+        config = read(settings.path, {})
+    except ConfigError:  # it needs what the environment adds
+        config = settings.config
+    binance, sessions = config.binance, config.ops.sessions.values()
+    addresses = (binance.ws_url, binance.rest_url, *(binance.failover_urls or ()))
+    commands = [session.command for session in sessions if session.command]
+    return (
+        bool(config.credentials)
+        or any(session.env for session in sessions)
+        or any(url and shown_url(url) != url for url in addresses)
+        or any(redacted(command) != command for command in commands)
+    )
 
 
 def _bytes_per_day(settings: Settings | CommandSettings) -> float:
@@ -139,7 +174,6 @@ def _ways(settings: Settings | CommandSettings) -> list[tuple[str, Look]]:
 
 def _of_all() -> list[tuple[str, Look]]:
     """The machine, the clock against the usual exchange, and a line on each known session."""
-    from kline_ops.config.model import Ops
     from kline_ops.config.venues import VENUES
     from kline_ops.ops.machine import machine_looks
     from kline_ops.ops.reach import rest_address
@@ -147,7 +181,7 @@ def _of_all() -> list[tuple[str, Look]]:
 
     known = sessions()
     return [
-        *machine_looks(Ops().tmux_socket, [session.name for session in known]),
+        *machine_looks(_sockets(known), _kept(known)),
         ("rest", lambda: rest_address(VENUES["mainnet"].rest_url)),
         *((session.name, lambda session=session: _briefly(session)) for session in known),
     ]

@@ -65,6 +65,8 @@ async def record(settings: Settings, journal: Journal, preset: str, *, plain: bo
             if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
                 continue  # started by nohup: it is to outlive its terminal
             loop.add_signal_handler(number, pane.signalled, number, session)
+        # Meant for a supervisor, which this process may have been taken for.
+        signal.signal(RENEW, signal.SIG_IGN)
         loop.add_signal_handler(MAKE_WAY, session.make_way)
         await session.run()
     finally:
@@ -89,5 +91,9 @@ def _successor() -> Callable[[], None] | None:
 
 def _ask_keeper() -> None:
     """Have the supervisor change to a fresh process."""
-    with contextlib.suppress(OSError, ValueError):
-        os.kill(int(os.environ[KEEPER_VARIABLE]), RENEW)
+    keeper = os.getppid()
+    if os.environ.get(KEEPER_VARIABLE) == str(
+        keeper
+    ):  # else it is gone, and somebody else our parent
+        with contextlib.suppress(OSError):
+            os.kill(keeper, RENEW)

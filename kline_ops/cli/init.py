@@ -27,18 +27,20 @@ def init(
     import shlex
     import sys
 
-    from kline_ops.cli.new_config import QUESTIONS, Answers, complete, put, raise_if_wrong
+    from kline_ops.cli import new_config
+    from kline_ops.cli.new_config import Answers, raise_if_wrong
 
-    answers = Answers(name, symbol, timeframe, reconnect, data_dir)
-    for key in QUESTIONS:
+    file = None if output is None else str(output.expanduser())
+    answers = Answers(name, symbol, timeframe, reconnect, data_dir, file)
+    if file is not None:
+        new_config.check_free(answers.path)
+    for key in new_config.QUESTIONS:
         if getattr(answers, key) is not None:
             raise_if_wrong(answers, key)
-    answers = complete(answers, asks=not yes and sys.stdin.isatty(), defaults=yes)
-    usual = Path("configs") / f"{answers.name}.yml"
-    path = usual if output is None else output.expanduser()
-    settings = put(path, answers)
+    answers = new_config.complete(answers, asks=not yes and sys.stdin.isatty(), defaults=yes)
+    settings, path = new_config.put(answers), answers.path
     typer.echo(f"wrote {path}: {settings.stream.symbol} {settings.stream.interval}")
     typer.echo(f"candles go to {settings.csv}")
-    given = "" if path == usual else f" --config {shlex.quote(str(path))}"
+    given = "" if file is None else f" --config {shlex.quote(str(path))}"
     for step in (f"doctor {settings.name}", f"start {settings.name}"):
         typer.echo(f"next: kline-ops {step}{given}")

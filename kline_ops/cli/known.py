@@ -23,22 +23,42 @@ if TYPE_CHECKING:
 def known_session(name: str, config: Path | None) -> KnownSession:
     """The session of this name as it was started, or as its config file says.
 
+    One whose entry is lost is known by its file, if it has left anything where that says.
+
     Raises:
         SessionError: it was never started here.
         ConfigError: the file that was given can not be used.
     """
-    found = find_session(name)
     if config is None:
-        return found
+        return find_session(name)
     from kline_ops.config.settings import load_session
 
     described = describe_session(load_session(name, config))
+    try:
+        found = find_session(name)
+    except SessionError:
+        traces = (described.state_file, described.events_file, described.exit_file)
+        if not any(map(os.path.exists, traces)):
+            raise
+        return _with_its_supervisor(described)
     return replace(
         described,
         keeper_pid=found.keeper_pid,
         keeper_started=found.keeper_started,
+        supervised=found.supervised,
         tmux_tmpdir=found.tmux_tmpdir,
     )
+
+
+def _with_its_supervisor(session: KnownSession) -> KnownSession:
+    """Without it, a stop would end a command that the supervisor starts again."""
+    from kline_ops.ops.running import find_supervisor
+    from kline_ops.watch.process import started_at
+
+    pid = find_supervisor(session)
+    if pid is None:
+        return session
+    return replace(session, keeper_pid=pid, keeper_started=started_at(pid), supervised=True)
 
 
 def describe_session(settings: Settings | CommandSettings) -> KnownSession:
@@ -72,15 +92,29 @@ def describe_session(settings: Settings | CommandSettings) -> KnownSession:
     )
 
 
-def remember_session(settings: Settings | CommandSettings, keeper_pid: int | None) -> None:
+def remember_session(
+    settings: Settings | CommandSettings,
+    keeper_pid: int | None,
+    *,
+    supervised: bool = False,
+    tmux_tmpdir: str = "",
+) -> None:
     """Put a session into the registry, so that status, logs and stop find it.
 
+    ``tmux_tmpdir``: where its tmux server is, if not below today's ``$TMUX_TMPDIR``.
     Recording does not depend on it: where the registry can not be written, that is said once.
     """
     from kline_ops.watch.process import started_at
 
     started = None if keeper_pid is None else started_at(keeper_pid)
-    entry = replace(describe_session(settings), keeper_pid=keeper_pid, keeper_started=started)
+    entry = replace(
+        describe_session(settings),
+        keeper_pid=keeper_pid,
+        keeper_started=started,
+        supervised=supervised,
+    )
+    if tmux_tmpdir:
+        entry = replace(entry, tmux_tmpdir=tmux_tmpdir)
     with contextlib.suppress(SessionError):
         before = find_session(settings.name)
         if keeper_pid is not None and before.keeper_pid == keeper_pid:

@@ -65,20 +65,16 @@ def _show(
     name: str, path: Path, read: Reader, wanted: Wanted, count: int | None, follow: bool
 ) -> None:
     import sys
-    from itertools import chain
 
     from kline_ops.cli.given import printable
     from kline_ops.observe.lines import Coming, newest
     from kline_ops.watch.tail import Tail
 
     with Tail(path, whole=follow) as tail:
-        backwards = tail.backwards()
-        last = next(backwards, None)
-        if last is None and not follow:
+        if not follow and next(tail.backwards(), None) is None:
             problem = "is empty" if path.exists() else "does not exist yet"
             raise InputError(f"{path} {problem}", hint=f"kline-ops status {name}")
-        there = chain(() if last is None else (last,), backwards)
-        for text in newest(map(read, there), wanted, count):
+        for text in newest((map(read, lines) for lines in tail.files()), wanted, count):
             sys.stdout.write(printable(text) + "\n")
         sys.stdout.flush()
         if follow:

@@ -25,6 +25,13 @@ class Answers:
     timeframe: str | None = None
     reconnect: str | None = None
     data_dir: str | None = None
+    #: The file that was asked for; None: the usual one.
+    output: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where the config goes."""
+        return Path(self.output or f"configs/{self.name}.yml")
 
 
 #: The questions, in their order; the name's default is made of what was said before it.
@@ -104,6 +111,8 @@ def _error(answers: Answers, key: str) -> KlineOpsError | None:
         settings = _read(replace(_PROBE, **{key: getattr(answers, key)}))
         if key == "data_dir":
             _check_folder(settings.data_dir)
+        if key == "name":
+            check_free(answers.path)
     except KlineOpsError as error:
         return error
     return None
@@ -134,15 +143,29 @@ def _check_folder(folder: Path) -> None:
     import os
 
     from kline_ops.errors import InputError
+    from kline_ops.places import nearest
 
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    there = nearest(folder)
     if not there.is_dir():
         raise InputError(f"{there} is a file", hint="another folder")
     if not os.access(there, os.W_OK | os.X_OK):
         raise InputError(f"{there} can not be written to", hint="another folder, or its owner")
 
 
-def put(path: Path, answers: Answers) -> Settings:
+def check_free(path: Path) -> None:
+    """A file that is there is never touched.
+
+    Raises:
+        InputError: it is there.
+    """
+    from kline_ops.errors import InputError
+    from kline_ops.places import nearest
+
+    if nearest(path) == path:
+        raise InputError(f"{path} is there already", hint="another name, or --output FILE")
+
+
+def put(answers: Answers) -> Settings:
     """Put a checked config in place; a file that is there is never touched.
 
     Raises:
@@ -151,9 +174,8 @@ def put(path: Path, answers: Answers) -> Settings:
     """
     from kline_ops.errors import InputError
 
-    settings = _read(answers)
-    if path.exists():
-        raise InputError(f"{path} is there already", hint="another name, or --output FILE")
+    settings, path = _read(answers), answers.path
+    check_free(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:

@@ -81,6 +81,8 @@ class Pane:
         """A signal came: from the keyboard, where there is one, or from somebody else."""
         if number in _CTRL_C and self._keys.listening and self._supervised:
             self._keys.take(_CTRL_C[number])
+        elif number in _CTRL_C and self._supervised and sys.stdin.isatty():
+            _log.warning("%s while the processes change: press it again", _CTRL_C[number])
         else:
             self._end(session, number.name)
 

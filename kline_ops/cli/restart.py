@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kline_ops.cli.options import ConfigFile, Name
+from kline_ops.cli.options import ConfigFile, Name, finite
 
 if TYPE_CHECKING:
     from kline_ops.config.settings import Settings
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def restart(
     name: Name,
     config: ConfigFile = None,
-    wait: Annotated[float, typer.Option(help="Seconds to wait for the change.", min=0)] = 75.0,
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait for the change.", min=0, callback=finite)
+    ] = 75.0,
 ) -> None:
     """A fresh recorder process, for an upgrade or a changed config, without a gap.
 
@@ -33,6 +35,7 @@ def restart(
     from kline_ops.errors import EXIT_NOT_RUNNING, EXIT_USAGE, SessionError
     from kline_ops.ops.renewal import renew
     from kline_ops.ops.running import is_running, is_supervised
+    from kline_ops.watch.registry import find_session, remember
 
     known = known_session(name, config)
     if not is_running(known):
@@ -52,9 +55,15 @@ def restart(
     settings = load_settings(name, config or Path(known.config))
     check_trust(settings, os.environ)
     _check_same_files(settings, known)
+    before = find_session(name)
+    _check_nothing_waits(before)
     if config is not None:
-        remember_session(settings, known.keeper_pid)
-    pid = renew(known, SystemClock(), wait)
+        remember_session(settings, known.keeper_pid, supervised=True)
+    try:
+        pid = renew(known, SystemClock(), wait)
+    except SessionError:
+        remember(before)  # a crash must not bring up what has just come to nothing
+        raise
     typer.echo(f"{name} goes on in a fresh process (pid {pid})")
 
 
@@ -68,12 +77,30 @@ def _restart_command(known: KnownSession, config: Path | None) -> None:
     from kline_ops.config.settings import load_session
     from kline_ops.ops import commands
     from kline_ops.ops.stopping import stop
+    from kline_ops.ops.tmux import Tmux
 
     path = config or Path(known.config)
     if isinstance(settings := load_session(known.name, path), CommandSettings):
         commands.check(settings, os.environ)
+    Tmux(known.tmux_socket)  # without one, the old one goes on
     stop(known, SystemClock(), timeout=10.0)
     start(known.name, path)
+
+
+def _check_nothing_waits(known: KnownSession) -> None:
+    """What waits in memory for a disk that takes nothing, a fresh process would not have."""
+    from kline_ops.errors import EXIT_FINDING, SessionError
+    from kline_ops.watch.evidence import state_of
+    from kline_ops.watch.files import section
+
+    told = section(state_of(known.name, Path(known.state_file)), "metadata")
+    if told.get("disk_error"):
+        raise SessionError(
+            f"{known.name} can not write its candle file ({told['disk_error']}):"
+            f" {told.get('waiting')} candle(s) wait in memory, and would be lost",
+            exit_code=EXIT_FINDING,
+            hint="make room on that disk first",
+        )
 
 
 def _check_same_files(settings: Settings, known: KnownSession) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kline_ops.cli.options import ConfigFile, NewName
+
+if TYPE_CHECKING:
+    from kline_ops.config.settings import Settings
+    from kline_ops.record.journal import Journal
 
 
 def run(
@@ -31,17 +35,59 @@ def run(
     from kline_ops.config.settings import load_settings
     from kline_ops.config.trust import check_trust
     from kline_ops.errors import EXIT_GOOD, ConfigError
-    from kline_ops.ops.supervise import SUCCESSOR_VARIABLE
-    from kline_ops.service import new_journal
 
     settings = load_settings(name, config)
     preset = log_preset or settings.config.logger.preset
     if preset not in {"prod", "dev", "trace"}:
         raise ConfigError(f"no preset {preset!r}", field="--log-preset", hint="prod, dev or trace")
     check_trust(settings, os.environ)
-    journal = new_journal(settings, takes_over=SUCCESSOR_VARIABLE in os.environ)
+    journal = _journal(settings)
     # Not asyncio.run(): it waits for the resolver's threads, and a name server may hang for long.
     asyncio.new_event_loop().run_until_complete(record(settings, journal, preset, plain=plain))
     with contextlib.suppress(OutputError):  # the log file has what it says
         sys.stdout.flush()
     os._exit(EXIT_GOOD)
+
+
+def _journal(settings: Settings) -> Journal:
+    """The session's journal, which is locked unless another recorder makes way for this one.
+
+    Raises:
+        JournalError: somebody else records into it.
+        SessionError: the session of this name is another one.
+    """
+    import os
+
+    from kline_ops.errors import JournalError
+    from kline_ops.ops.supervise import KEEPER_VARIABLE, SUCCESSOR_VARIABLE
+    from kline_ops.service import new_journal
+
+    supervised, takes_over = KEEPER_VARIABLE in os.environ, SUCCESSOR_VARIABLE in os.environ
+    if takes_over or not supervised:
+        _check_same_session(settings)
+    try:
+        return new_journal(settings, takes_over=takes_over)
+    except JournalError as error:
+        if not supervised:
+            raise
+        # After a crash it may be a passing one, that of a backfill: the supervisor tries again.
+        raise JournalError(str(error), transient=True, hint=error.hint) from None
+
+
+def _check_same_session(settings: Settings) -> None:
+    """Where this name records already, it is into these files: else there were two of one name."""
+    from kline_ops.errors import EXIT_USAGE, SessionError
+    from kline_ops.ops.running import is_running
+    from kline_ops.watch.registry import find_session
+
+    try:
+        known = find_session(settings.name)
+    except SessionError:
+        return
+    same = (known.csv, known.state_file) == (str(settings.csv), str(settings.state_file))
+    if not same and is_running(known):
+        raise SessionError(
+            f"{settings.name} is running, and records into {known.csv}, not {settings.csv}",
+            exit_code=EXIT_USAGE,
+            hint=f"kline-ops stop {settings.name} first, or another name",
+        )

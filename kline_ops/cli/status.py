@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 _NONE = "no session has been started here; begin with: kline-ops start demo"
 _EVERY = 1.0
+#: The words that somebody must do something about.
+_TROUBLE = {"STALLED", "DEAD"}
+#: What $TERM says of a terminal that can not be drawn on.
+_NO_SCREEN = {"", "dumb", "unknown"}
 
 Look = tuple["Word", text.Record]
 
@@ -33,6 +38,7 @@ def status(
     """How a session is, from evidence: its data, its process, its last words.
 
     Exit code 0 while it records, catches up or starts; 1 stalled; 3 stopped or dead; 4 unknown.
+    Of all of them: 1 where one is stalled or dead, else 0.
     """
     look = _all if name is None else lambda: [_one(name, config)]
     if watch:
@@ -40,8 +46,14 @@ def status(
         return
     looks = look()
     show(looks, one=name is not None, as_json=as_json)
-    if name is not None and (code := looks[0][0].exit_code):
+    if code := looks[0][0].exit_code if name is not None else _code_of_all(looks):
         raise typer.Exit(code)
+
+
+def _code_of_all(looks: list[Look]) -> int:
+    from kline_ops.errors import EXIT_FINDING, EXIT_GOOD
+
+    return EXIT_FINDING if any(word.value in _TROUBLE for word, _ in looks) else EXIT_GOOD
 
 
 def show(looks: list[Look], *, one: bool, as_json: bool) -> None:
@@ -64,13 +76,18 @@ def show(looks: list[Look], *, one: bool, as_json: bool) -> None:
 
 def _watch(look: Callable[[], list[Look]], *, one: bool, as_json: bool) -> None:
     """Until Ctrl+C. On a terminal the screen is drawn anew; elsewhere one look follows another."""
-    if sys.stdout.isatty() and not as_json:
+
+    def worst_first() -> list[Look]:
+        return sorted(look(), key=lambda told: told[0].value not in _TROUBLE)
+
+    draws = sys.stdout.isatty() and os.environ.get("TERM", "").lower() not in _NO_SCREEN
+    if draws and not as_json:
         from kline_ops.cli import status_table
 
-        status_table.watch(lambda: [record for _, record in look()], one=one, every=_EVERY)
+        status_table.watch(lambda: [record for _, record in worst_first()], one=one, every=_EVERY)
         return
     while True:
-        show(look(), one=one, as_json=as_json)
+        show(look() if as_json else worst_first(), one=one, as_json=as_json)
         sys.stdout.flush()
         time.sleep(_EVERY)
 

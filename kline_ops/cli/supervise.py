@@ -41,7 +41,7 @@ def supervise(
         return [sys.executable, "-m", "kline_ops", "run", name, "--config", path]
 
     if env_file is not None:
-        os.environ.update(handover.take(env_file))
+        handover.take_over(env_file, os.environ)
     settings = load_session(name, config)
     files = (settings.exit_file, settings.events_file)
     if isinstance(settings, CommandSettings):
@@ -53,5 +53,5 @@ def supervise(
     else:
         supervisor = Supervisor(name, command, *files, SystemClock())
     supervisor.listen()
-    remember_session(settings, os.getpid())
+    remember_session(settings, os.getpid(), supervised=True)
     raise typer.Exit(supervisor.run())

@@ -98,7 +98,8 @@ def resolve_command(name: str, path: Path, config: Config) -> CommandSettings:
         )
     for key, value in keys.env.items():
         if not key or "=" in key or "\0" in key + value.reveal():
-            raise ConfigError(f"{key!r} can not be set", field=f"{field}.env", hint="NAME: value")
+            told = key.partition("=")[0] + "=…" * ("=" in key)  # what follows may be the value
+            raise ConfigError(f"{told!r} can not be set", field=f"{field}.env", hint="NAME: value")
     return CommandSettings(
         name=name,
         path=path,

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
-import yaml
 
+from kline_ops.config import yaml_text
 from kline_ops.config.model import CREDENTIAL_NAME, Config
 from kline_ops.errors import ConfigError
 from kline_ops.secret import Secret
@@ -26,6 +26,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 ENV_PREFIX = "KLINE_OPS__"
 _MAX_BYTES = 1 << 20
 _CREDENTIALS = "credentials"
+#: What msgspec tells in the place of a name of the user's.
+_ANY = "[...]"
 _WORD = re.compile(r"[A-Za-z0-9_]{1,32}")
 
 Tree = dict[str, Any]
@@ -39,13 +41,15 @@ def find(name: str, explicit: Path | None) -> Path:
     """
     if NAME.fullmatch(name) is None:
         raise ConfigError(
-            f"{name!r} is no session name", hint="letters, digits, - and _, at most 64 of them"
+            f"{name!r} is no session name",
+            hint="letters, digits, - and _ (a letter or digit first), at most 64 of them",
         )
     if explicit is not None:
         return explicit.expanduser().absolute()
     places = [Path("configs"), _user_configs(), shipped()]
     for place in places:
-        if (path := place / f"{name}.yml").is_file():
+        # Path.is_file raises PermissionError below a folder that may not be looked into.
+        if os.path.isfile(path := place / f"{name}.yml"):  # noqa: PTH113
             return path.absolute()
     known = sorted(path.stem for path in shipped().glob("*.yml"))
     raise ConfigError(
@@ -60,45 +64,70 @@ def read(path: Path, environ: Mapping[str, str]) -> Config:
     Raises:
         ConfigError: unreadable, not YAML, an unknown key, a value of the wrong kind.
     """
-    tree = _parse(path)
-    where = str(path)
-    _check_keys(tree, Config, "", where)
-    for variable, value in sorted(environ.items()):
-        if variable.startswith(ENV_PREFIX):
-            _override(tree, variable, value)
     try:
-        return msgspec.convert(tree, Config, dec_hook=_decode)
+        return _convert(path, environ)
     except msgspec.ValidationError as error:
         what, _, place = str(error).partition(" - at `")
         field = place.rstrip("`").removeprefix("$.")
-        if source := variable_of(field, environ):
-            where = f"the environment: {source}"
+        source = _source(path, field, environ)
+        where = f"the environment: {source}" if source else str(path)
         raise ConfigError(f"{what} (in {where})", field=field, hint=_allowed(field)) from None
+
+
+def _convert(path: Path, environ: Mapping[str, str]) -> Config:
+    """Raises ConfigError, msgspec.ValidationError."""
+    tree = _read_file(path)
+    _check_keys(tree, Config, "", str(path))
+    for variable, value in sorted(environ.items()):
+        if variable.startswith(ENV_PREFIX):
+            _override(tree, variable, value)
+    return msgspec.convert(tree, Config, dec_hook=_decode)
+
+
+def _source(path: Path, field: str, environ: Mapping[str, str]) -> str | None:
+    """The variable that a wrong value came from. Of a name of the user's only ``[...]`` is known."""
+    if _ANY not in field:
+        return variable_of(field, environ)
+    meant = [variable for variable in sorted(environ) if variable_of(field, {variable: ""})]
+    for variables in ([], *([variable] for variable in meant)):
+        try:
+            _convert(path, {variable: environ[variable] for variable in variables})
+        except msgspec.ValidationError:
+            return variables[0] if variables else None
+    return None
 
 
 def _decode(kind: type, value: Any) -> Any:
     """What msgspec does not know by itself."""
     if kind is not Secret:
         raise NotImplementedError
-    if not isinstance(value, str | int) or isinstance(value, bool):
+    if not isinstance(value, str):
         raise ValueError("Expected `str`")
-    return Secret(str(value))
+    return Secret(value)
 
 
 def variable_of(field: str, environ: Mapping[str, str]) -> str | None:
     """The variable that a key's value came from (its section's, or one of its own keys'), if any."""
+    asked = field.lower().replace(_ANY, ".*").split(".")
     for variable in sorted(environ, reverse=True):
         if not variable.startswith(ENV_PREFIX) or not field:
             continue
-        key = ".".join(_key_of(variable))
-        if f"{field}.".startswith(f"{key}.") or f"{key}.".startswith(f"{field}."):
+        keys = [key.lower() for key in _keys_of(variable)]
+        if all("*" in pair or len({*pair}) == 1 for pair in zip(keys, asked, strict=False)):
             return variable
     return None
 
 
-def _key_of(variable: str) -> list[str]:
-    """``KLINE_OPS__WEBSOCKET__PING__INTERVAL`` is ``websocket.ping.interval``."""
-    return variable.removeprefix(ENV_PREFIX).lower().split("__")
+def _keys_of(variable: str) -> list[str]:
+    """``KLINE_OPS__WEBSOCKET__PING__INTERVAL`` is ``websocket.ping.interval``.
+
+    What a session's ``env`` holds are names of variables, which keep their capitals and underscores.
+    """
+    words = variable.removeprefix(ENV_PREFIX).split("__")
+    keys = [word.lower() for word in words]
+    if len(keys) > 4 and keys[:2] == ["ops", "sessions"] and keys[3] == "env":
+        return [*keys[:4], "__".join(words[4:])]
+    return keys
 
 
 def shipped() -> Path:
@@ -112,31 +141,7 @@ def _user_configs() -> Path:
     return Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "kline-ops"
 
 
-class _Loader(yaml.SafeLoader):
-    """Plain YAML, but times stay text, and a key that stands twice is an error."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node)
-        if key in seen:
-            line = key_node.start_mark.line + 1
-            raise ConfigError(f"line {line}: the key {key!r} stands twice", hint="remove one")
-        seen.add(key)
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
-
-
-def _parse(path: Path) -> Tree:
+def _read_file(path: Path) -> Tree:
     try:
         if path.is_dir():
             raise ConfigError(f"{path} is a directory", hint="give the YAML file in it")
@@ -146,24 +151,12 @@ def _parse(path: Path) -> Tree:
         raise ConfigError(f"{path} does not exist", hint="check the path") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from None
-    tree = _from_yaml(text, str(path), hint="check the indentation there")
+    tree = yaml_text.parse(text, str(path), hint="check the indentation there")
     if tree is None:
         raise ConfigError(f"{path} is empty", hint="see the shipped configs for an example")
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} is not a mapping of keys to values")
     return tree
-
-
-def _from_yaml(text: str, where: str, *, hint: str) -> Any:
-    try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}", hint=error.hint) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not YAML"
-        raise ConfigError(f"{where}{line}: {problem}", hint=hint) from None
 
 
 def _check_keys(tree: Tree, section: type[msgspec.Struct], prefix: str, where: str) -> None:
@@ -223,7 +216,7 @@ def _section_of(kind: Any) -> type[msgspec.Struct] | None:
 def _allowed(field: str) -> str:
     """The values that a key may have, where they are a few words: ``dev, trace or prod``."""
     kind: Any = Config
-    for key in field.replace("[...]", "").split("."):  # msgspec's for names of the user's
+    for key in field.replace(_ANY, "").split("."):
         section = _section_of(kind)
         kinds = {
             known.name: known.type for known in msgspec.structs.fields(section or msgspec.Struct)
@@ -237,10 +230,10 @@ def _allowed(field: str) -> str:
 
 def _override(tree: Tree, variable: str, value: str) -> None:
     """``KLINE_OPS__WEBSOCKET__PING__INTERVAL=5`` is ``websocket.ping.interval: 5``."""
-    *sections, key = _key_of(variable)
-    # A secret is taken as it is: what is wrong with it as YAML would be told with parts of it.
-    secret = sections == [_CREDENTIALS]
-    parsed = value if secret else _from_yaml(value, variable, hint="put the value in quotes")
+    *sections, key = keys = _keys_of(variable)
+    parsed = value  # a secret is taken as it is
+    if not yaml_text.is_secret_text(keys):
+        parsed = yaml_text.parse(value, variable, keys, hint="put the value in quotes")
     update: Tree = {key: parsed}
     for section in reversed(sections):
         update = {section: update}
@@ -250,7 +243,11 @@ def _override(tree: Tree, variable: str, value: str) -> None:
 
 def _merge(tree: Tree, update: Tree) -> None:
     for key, value in update.items():
-        if isinstance(value, dict) and isinstance(tree.get(key), dict):
-            _merge(tree[key], value)
+        there = key
+        if isinstance(value, dict) and key not in tree:
+            # The name of a session may have capitals, which a variable does not tell.
+            there = next((known for known in tree if str(known).lower() == key), key)
+        if isinstance(value, dict) and isinstance(tree.get(there), dict):
+            _merge(tree[there], value)
         else:
-            tree[key] = value
+            tree[there] = value

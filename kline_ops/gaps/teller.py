@@ -65,6 +65,7 @@ class Teller:
         #: Whether a process runs; None while the log has not told.
         self._runs: bool | None = None
         self._stopped: tuple[int, str] = (0, "")
+        self._pid: object = None
         self._alive_ms = 0
         self._disk: Phase | None = None
         self._planned_ms: int | None = None
@@ -95,7 +96,7 @@ class Teller:
     # -- the process ------------------------------------------------------------------------------
 
     def _started(self, at_ms: int, event: _Event) -> None:
-        live = event.get("live")
+        live, self._pid = event.get("live"), event.get("pid")
         if isinstance(live, list) and live:
             # It took over from another process, and delivered before that made way.
             self._runs, self._mute = True, set()
@@ -118,6 +119,8 @@ class Teller:
         """The supervisor's word on a crash; of a clean end the process has told itself."""
         if not self._runs or event.get("role") != "recorder" or event.get("code") == 0:
             return
+        if self._pid is not None and event.get("pid") != self._pid:
+            return  # one that had made way
         how = text(event, "signal") or f"exit code {text(event, 'code')}"
         self._dark.add(Phase(self._alive_ms, "crash", f"crash: {how}"))
         self._end_disk(at_ms, lost=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -63,33 +63,44 @@ class Wanted:
         return not too_low and not self.is_before(line)
 
 
-def newest(lines: Iterable[Line], wanted: Wanted, count: int | None) -> list[str]:
+def newest(files: Iterable[Iterable[Line]], wanted: Wanted, count: int | None) -> list[str]:
     """The last ``count`` shown lines (None: all), oldest first, of lines that come newest first.
 
-    It takes no more of them than it needs: none that is older than the time that is asked for.
+    It takes no more of them than it needs: no further file after one whose lines were all older than the
+    time that is asked for. Within a file an older line ends nothing: a clock may have been set back.
     """
     if count == 0:
         return []
     found: list[str] = []
     below: list[Line] = []
-    everything = wanted == Wanted()
-    for line in lines:
+    everything, skipped = wanted == Wanted(), False
+    for line in _as_far_as_needed(files, wanted):
         below.append(line)
         if not line.stands_alone and not everything:
             continue
-        if wanted.is_before(line):
-            below.clear()
-            break
+        skipped = wanted.is_before(line)
         if wanted.admits(line):
             found.extend(text for each in below for text in reversed(each.shown))
         below.clear()
         if count is not None and len(found) >= count:
             break
-    # Nobody knows what the first lines of all belong to.
-    found.extend(text for each in below for text in reversed(each.shown))
+    if not skipped:  # nobody knows what the first lines of all belong to
+        found.extend(text for each in below for text in reversed(each.shown))
     found = found[:count]
     found.reverse()
     return found
+
+
+def _as_far_as_needed(files: Iterable[Iterable[Line]], wanted: Wanted) -> Iterator[Line]:
+    for file in files:
+        older = newer = False
+        for line in file:
+            is_before = wanted.is_before(line)
+            older |= is_before
+            newer |= line.ms is not None and not is_before
+            yield line
+        if older and not newer:
+            return
 
 
 class Coming:

@@ -12,10 +12,8 @@ import copy
 import json
 import logging
 import logging.handlers
-import os
 import queue
 import time
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,6 +21,7 @@ import msgspec
 
 from kline_ops.clock import Clock
 from kline_ops.events import Event, Recorded, without_secrets
+from kline_ops.log_file import LogFile
 from kline_ops.market import timestamp
 from kline_ops.observe.describe import describe
 from kline_ops.observe.lines import LEVELS, as_text
@@ -31,7 +30,6 @@ from kline_ops.secret import redacted
 from kline_ops.worker import Worker
 
 _LEVELS = {"prod": logging.INFO, "dev": logging.DEBUG, "trace": logging.DEBUG}
-_MAX_BYTES, _KEPT = 10_000_000, 5
 #: Records that may wait for a slow disk; what comes beyond is dropped, newest first.
 _QUEUE = 10_000
 #: Seconds that writing what waits may take at the end.
@@ -130,29 +128,6 @@ class _Forgiving(logging.handlers.QueueHandler):
         """Nothing: the queue is full because the disk or the terminal hangs."""
 
 
-class _LogFile(logging.handlers.RotatingFileHandler):
-    """Rotates, and does not go on writing into a file that nobody can see any more."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a record into the file that stands at the path now."""
-        stream = self.stream
-        if stream is not None and not self._is_in_place(stream):
-            self.stream = None
-            with contextlib.suppress(OSError):  # a full disk: what it did not take is lost
-                stream.close()
-        super().emit(record)
-
-    def _is_in_place(self, stream: TextIOWrapper) -> bool:
-        try:
-            return os.path.samestat(Path(self.baseFilename).stat(), os.fstat(stream.fileno()))
-        except OSError:
-            return False
-
-    def _open(self) -> TextIOWrapper:
-        Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
-        return super()._open()
-
-
 def text_handler(stream: TextIO) -> logging.Handler:
     """The plain console: a line of text a record."""
     handler = logging.StreamHandler(stream)
@@ -177,9 +152,7 @@ class Logging:
             console.formatter.origin = preset == "trace"
         handlers = [console]
         if path is not None:
-            file = _LogFile(
-                path, maxBytes=_MAX_BYTES, backupCount=_KEPT, encoding="utf-8", delay=True
-            )
+            file = LogFile(path)
             file.setFormatter(JsonFormatter())
             handlers.append(file)
         self._outlets = [_Outlet(handler) for handler in handlers]

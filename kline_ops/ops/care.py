@@ -102,11 +102,14 @@ class Promote:
 
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """The recorder ended and is started again in so many seconds; ``escalate``: somebody should look."""
+    """The recorder ended and is started again in so many seconds.
+
+    ``escalate``: somebody should look, as it was the so manieth crash in a short while.
+    """
 
     code: int
     delay: float
-    escalate: bool
+    escalate: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from kline_ops.observe.dashboard.terminal import LEAVE
+from kline_ops.ops.voice import Voice
 from kline_ops.watch.process import children_of
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -92,6 +93,7 @@ class Terminal:
 
     def __init__(self) -> None:
         self._attributes: list[object] | None = None
+        self._voice = Voice(1)
         try:
             attributes = termios.tcgetattr(0)
             # Ctrl+S must not put it, and us, on hold, nor Ctrl+Z suspend the recorder.
@@ -129,5 +131,4 @@ class Terminal:
     def clear(self) -> None:
         """Show what was on it before, with its cursor: a process that was killed has not done it."""
         if self._attributes is not None and self._is_ours and os.isatty(1):
-            with contextlib.suppress(OSError):
-                os.write(1, LEAVE)
+            self._voice.write(LEAVE)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kline_ops.config.command import CommandSettings
 from kline_ops.errors import ConfigError, SessionError
-from kline_ops.ops.session import Started, launch, written_since
+from kline_ops.ops.session import RUNS_ALREADY, Register, Started, launch, written_since
 from kline_ops.watch.command import SETTLES
 from kline_ops.watch.evidence import exit_of, state_of
 from kline_ops.watch.files import Json, section
@@ -60,9 +60,7 @@ def check(settings: CommandSettings, environ: Mapping[str, str]) -> None:
         )
 
 
-def start(
-    settings: CommandSettings, clock: Clock, wait: float, *, register: Callable[[], None]
-) -> Started:
+def start(settings: CommandSettings, clock: Clock, wait: float, *, register: Register) -> Started:
     """Start it in tmux; good is a command that runs for a moment, or has ended with 0.
 
     Raises:
@@ -71,7 +69,8 @@ def start(
         SessionError: it was told to end meanwhile.
     """
     began_ms = clock.wall_ms()
-    launch(settings, register=register, whole=True)
+    if not launch(settings, register=register, whole=True):
+        return Started(has_data=True, reason=RUNS_ALREADY)
     deadline = clock.monotonic() + wait
     while clock.monotonic() < deadline:
         told = exit_of(settings.name, settings.exit_file)

@@ -35,9 +35,9 @@ class CrashBudget:
         count = len(self._crashes)
         return SLOW if count > BUDGET else _FIRST * 2.0 ** (count - 1)
 
-    def escalates(self) -> bool:
-        """True once when the budget is spent, and not again before a good run."""
+    def escalates(self) -> int:
+        """How many crashes there were, once when the budget is spent; 0 otherwise, until a good run."""
         if self._spent or len(self._crashes) <= BUDGET:
-            return False
+            return 0
         self._spent = True
-        return True
+        return len(self._crashes)

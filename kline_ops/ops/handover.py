@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 _NAMES = {
@@ -48,6 +48,15 @@ def take(path: Path) -> dict[str, str]:
     with contextlib.suppress(OSError):
         path.unlink()
     return {str(key): str(value) for key, value in told.items()} if isinstance(told, dict) else {}
+
+
+def take_over(path: Path, environ: MutableMapping[str, str]) -> None:
+    """Have what was saved, and nothing else of that kind: the server's own may be of another start."""
+    taken = take(path)
+    if taken:
+        for name in [name for name in environ if _is_kept(name, whole=False)]:
+            del environ[name]
+    environ.update(taken)
 
 
 def _is_kept(key: str, *, whole: bool) -> bool:

@@ -18,13 +18,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import wait
+from dataclasses import replace
 from pathlib import Path
 
 from kline_ops.causes import root_cause
-from kline_ops.ops.tmux_socket import orphaned_server, socket_path, tmpdir
-from kline_ops.places import machine_folder
+from kline_ops.ops.tmux_socket import orphaned_server, tmpdir
+from kline_ops.places import machine_folder, nearest
 from kline_ops.watch import doctor
-from kline_ops.watch.doctor import Finding
+from kline_ops.watch.doctor import Finding, Kept
 from kline_ops.worker import Worker
 
 Look = Callable[[], list[Finding]]
@@ -34,6 +35,9 @@ _ASKING = 4.0
 _CRONS = {"cron", "crond", "fcron", "busybox-cron", "dcron"}
 _TIDIERS = ("tmpreaper", "tmpwatch")
 _LINGERS = Path("/var/lib/systemd/linger")
+#: Where systemd looks for units of the machine, and for those of all users (systemd.unit(5)).
+_UNITS = (Path("/etc/systemd/system"), Path("/etc/systemd/user"))
+_TIMER = "kline-ops-{}-watchdog.timer"
 #: There is a manager of logins (sd_booted(3), systemd-logind(8)).
 _LOGIND = Path("/run/systemd/seats")
 
@@ -60,24 +64,24 @@ def gather(looks: Iterable[tuple[str, Look]], seconds: float) -> list[Finding]:
     return found
 
 
-def machine_looks(socket: str, names: Sequence[str]) -> list[tuple[str, Look]]:
-    """What all sessions share; ``names``: those that a crontab is to look after."""
+def machine_looks(sockets: Iterable[Path], sessions: Sequence[Kept]) -> list[tuple[str, Look]]:
+    """What all sessions share: the sockets of their tmux servers, and what looks after them."""
     return [
         ("python", lambda: [doctor.python(sys.version_info[:3])]),
         ("tmux", lambda: [doctor.tmux(_tmux_version())]),
-        ("tmux socket", lambda: _tmux_socket(socket)),
+        ("tmux socket", lambda: [doctor.orphan(str(at), orphaned_server(at)) for at in sockets]),
         ("temporary files", _cleaners),
         ("locale", lambda: [doctor.encoding(locale.getencoding())]),
         ("open files", lambda: [doctor.descriptors(resource.getrlimit(resource.RLIMIT_NOFILE)[0])]),
         ("registry", lambda: [writable("registry", machine_folder())]),
         ("logout", _logout),
-        ("cron", lambda: [doctor.cron(_crontab(), names, runs=_runs(_CRONS))]),
+        ("cron", lambda: [_cron(sessions)]),
     ]
 
 
 def writable(what: str, folder: Path) -> Finding:
     """Write a file there, and sync it; where there is no such folder yet, may one be made?"""
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    there = nearest(folder)
     error = None
     try:
         if there == folder:
@@ -105,11 +109,6 @@ def _tmux_version() -> str | None:
     return _said("tmux", "-V")
 
 
-def _tmux_socket(name: str) -> list[Finding]:
-    path = socket_path(tmpdir(os.environ), name)
-    return [doctor.orphan(str(path), orphaned_server(path))]
-
-
 def _cleaners() -> list[Finding]:
     folder = str(tmpdir(os.environ) / f"tmux-{os.getuid()}")
     rules = _said("systemd-tmpfiles", "--cat-config") or ""
@@ -126,10 +125,24 @@ def _logout() -> list[Finding]:
         call = (f"/{place.replace('.', '/')}", f"{place}.Manager", "KillUserProcesses")
         kills = _said("busctl", "--system", "get-property", place, *call) != "b false"
     found = [doctor.logout(kills, is_root=os.getuid() == 0)]
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
-    units = [path.name for path in (home / "systemd" / "user").glob("kline-ops-*.service")]
+    units = [path.name for path in _user_units().glob("kline-ops-*.service")]
     lingers = doctor.linger(user, units, lingers=(_LINGERS / user).exists())
     return found if lingers is None else [*found, lingers]
+
+
+def _user_units() -> Path:
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    return home / "systemd" / "user"
+
+
+def _cron(sessions: Sequence[Kept]) -> Finding:
+    kept = [replace(session, timer=_has_timer(session.name)) for session in sessions]
+    return doctor.cron(_crontab(), kept, runs=_runs(_CRONS))
+
+
+def _has_timer(name: str) -> bool:
+    files = (folder / _TIMER.format(name) for folder in (_user_units(), *_UNITS))
+    return any(nearest(file) == file for file in files)
 
 
 def _crontab() -> str | None:

@@ -88,7 +88,7 @@ async def _ask_time(url: str) -> list[Finding]:
     except BudgetSpentError as error:
         return doctor.addresses("rest", [Reached(shown, waits=error.seconds)])
     except VenueError as error:
-        return [_unreached(shown, str(error))]
+        return [_unreached(shown, str(error), error.status)]
     except TimeoutError:
         return [_unreached(shown, f"{shown} did not answer within {_PATIENCE:g} s")]
     finally:
@@ -100,11 +100,11 @@ async def _ask_time(url: str) -> list[Finding]:
     return [*reached, doctor.clock(skew, shown, took / 2)]
 
 
-def _unreached(url: str, reason: str) -> Finding:
+def _unreached(url: str, reason: str, status: int | None = None) -> Finding:
     """REST fills in what the stream missed; a recorder goes on without it."""
     advice = (
         "check the network, the proxy and rest_url; what is missed can not be filled in meanwhile"
     )
-    if "451" in reason or "403" in reason:
+    if status in doctor.BLOCKED:
         advice = "this region or network is blocked there; give another rest_url of the venue"
     return doctor.warning("rest", reason if url in reason else f"{url}: {reason}", advice)

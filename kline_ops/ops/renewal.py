@@ -5,16 +5,18 @@ The supervisor does it (see ``care.py``); this asks it to, and reads what came o
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 from kline_ops.clock import Clock
 from kline_ops.errors import EXIT_FINDING, EXIT_NOT_RUNNING, SessionError
 from kline_ops.ops.supervise import RENEW
-from kline_ops.watch.evidence import state_of
-from kline_ops.watch.files import section
+from kline_ops.watch.files import Json
 from kline_ops.watch.process import Process, look_at
 from kline_ops.watch.registry import KnownSession
 
@@ -27,27 +29,29 @@ def renew(session: KnownSession, clock: Clock, wait: float) -> int:
     Raises:
         SessionError: nobody took over, and why; the old one goes on unless that is said.
     """
-    before = _recorder(session)
     seen = _size(session.events_file)
-    assert session.keeper_pid is not None  # noqa: S101 - the caller has seen it run
-    os.kill(session.keeper_pid, RENEW)
     deadline = clock.monotonic() + wait
-    while clock.monotonic() < deadline:
-        now = _recorder(session)
-        if now is not None and now != before:
-            return now
-        if (reason := _failure(session.events_file, seen)) is not None:
+    for poll in count():
+        # Looked at before it is signalled: to another process of this pid the signal is the end.
+        if session.keeper_pid is None or _is_gone(session):
             raise SessionError(
-                f"{session.name} goes on in its old process: {reason}",
-                exit_code=EXIT_FINDING,
-                hint=f"kline-ops logs {session.name}",
-            )
-        if look_at(session.keeper_pid, session.keeper_started) is Process.GONE:
-            raise SessionError(
-                f"{session.name} ended meanwhile",
+                f"{session.name} has no supervisor any more",
                 exit_code=EXIT_NOT_RUNNING,
                 hint=f"kline-ops status {session.name}",
             )
+        if poll == 0:
+            os.kill(session.keeper_pid, RENEW)
+        for told in _events(session.events_file, seen):
+            if told.get("kind") == "session_started":
+                return int(told.get("pid") or 0)
+            if told.get("kind") == "renewal_failed":
+                raise SessionError(
+                    f"{session.name} goes on in its old process: {told.get('reason')}",
+                    exit_code=EXIT_FINDING,
+                    hint=f"kline-ops logs {session.name}",
+                )
+        if clock.monotonic() > deadline:
+            break
         time.sleep(_POLL)
     raise SessionError(
         f"{session.name}: no fresh process has taken over within {wait:g} s",
@@ -56,11 +60,8 @@ def renew(session: KnownSession, clock: Clock, wait: float) -> int:
     )
 
 
-def _recorder(session: KnownSession) -> int | None:
-    """Who writes the state file, if a connection of his delivers."""
-    told = section(state_of(session.name, Path(session.state_file)), "metadata")
-    pid = told.get("pid")
-    return pid if isinstance(pid, int) and told.get("live") else None
+def _is_gone(session: KnownSession) -> bool:
+    return look_at(session.keeper_pid, session.keeper_started) in {Process.GONE, Process.ZOMBIE}
 
 
 def _size(path: str) -> int:
@@ -70,18 +71,16 @@ def _size(path: str) -> int:
         return 0
 
 
-def _failure(path: str, seen: int) -> str | None:
-    """What the supervisor has told since, if the change came to nothing."""
+def _events(path: str, seen: int) -> Iterator[Json]:
+    """What has been told since; a line that is being written is read the next time."""
     try:
         with Path(path).open("rb") as file:
             file.seek(seen)
-            lines = file.read().splitlines()
+            lines = file.read().split(b"\n")[:-1]
     except OSError:
-        return None
+        return
     for line in lines:
-        if b'"renewal_failed"' in line:
-            try:
-                return str(json.loads(line).get("reason"))
-            except (ValueError, AttributeError):
-                return "no reason told"
-    return None
+        with contextlib.suppress(ValueError):
+            told = json.loads(line)
+            if isinstance(told, dict):
+                yield told

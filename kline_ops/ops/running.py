@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import os
 from pathlib import Path
 
 from kline_ops.errors import SessionError
 from kline_ops.watch.evidence import state_of
 from kline_ops.watch.files import section
-from kline_ops.watch.process import Process, children_of, look_at
+from kline_ops.watch.process import Process, children_of, look_at, parent_of
 from kline_ops.watch.registry import KnownSession, find_session
 
 
@@ -18,8 +21,38 @@ def is_running(session: KnownSession) -> bool:
 
 def is_supervised(session: KnownSession) -> bool:
     """Is it kept by a supervisor, rather than a recorder in somebody's foreground?"""
+    return session.supervised
+
+
+def is_supervisor(pid: int, name: str) -> bool:
+    """Is that a ``kline-ops supervise NAME``, by how it was called?"""
+    try:
+        called = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return (b"supervise", name.encode()) in itertools.pairwise(called)
+
+
+def find_supervisor(session: KnownSession) -> int | None:
+    """Of a session whose entry is lost: the one above the process that its state names."""
     told = section(state_of(session.name, Path(session.state_file)), "metadata")
-    return session.keeper_pid != told.get("pid")
+    pid = told.get("pid")
+    if not isinstance(pid, int) or look_at(pid, told.get("pid_started")) is Process.GONE:
+        return None
+    while pid > 1:
+        if is_supervisor(pid, session.name):
+            return pid
+        pid = parent_of(pid)
+    return None
+
+
+def owned_by_another(session: KnownSession) -> int | None:
+    """The pid of it that runs as another user; None where it is ours, or does not run."""
+    for pid in processes(session):
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}").stat().st_uid != os.geteuid():
+                return pid
+    return None
 
 
 def processes(session: KnownSession) -> list[int]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kline_ops.errors import EXIT_USAGE, ConfigError, SessionError
+from kline_ops.errors import EXIT_USAGE, ConfigError, KlineOpsError, SessionError
+from kline_ops.ops.running import is_supervisor
 from kline_ops.watch.evidence import exit_of, state_of
 from kline_ops.watch.files import Json, section
-from kline_ops.watch.registry import find_session
+from kline_ops.watch.process import Process, look_at
+from kline_ops.watch.registry import KnownSession, find_session, forget, remember
 from kline_ops.watch.status import free_bytes
 from kline_ops.watch.verdict import DISK_FULL, NO_DATA_YET, is_full
 
@@ -21,10 +24,13 @@ if TYPE_CHECKING:
     from kline_ops.clock import Clock
     from kline_ops.config.command import Session as AnySession
     from kline_ops.config.settings import Settings
+    from kline_ops.ops.tmux import Tmux
 
 _POLL = 0.05
 #: So many polls long tmux may take to close the window of a supervisor that has just ended.
 _ENDING_POLLS = 20
+#: What came of a start where there was nothing to do.
+RUNS_ALREADY = "is running already"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +41,19 @@ class Started:
     reason: str
 
 
-def start(
-    settings: Settings, clock: Clock, wait: float, *, register: Callable[[], None]
-) -> Started:
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """A supervisor that runs in tmux, and below which folder that server's socket is."""
+
+    pid: int
+    tmux_tmpdir: str
+
+
+#: Makes a session known: before it starts (None), or with the supervisor that it has.
+Register = Callable[[Keeper | None], None]
+
+
+def start(settings: Settings, clock: Clock, wait: float, *, register: Register) -> Started:
     """Start a session in tmux and wait for its first data. ``register`` makes it known before.
 
     Raises:
@@ -55,18 +71,21 @@ def start(
             lock.release()
 
     began_ms = clock.wall_ms()
-    launch(settings, register=register, check=check)
+    if not launch(settings, register=register, check=check):
+        return Started(has_data=True, reason=RUNS_ALREADY)
     return _wait_for_data(settings, began_ms, clock, wait)
 
 
 def launch(
     settings: AnySession,
     *,
-    register: Callable[[], None],
+    register: Register,
     check: Callable[[], None] = lambda: None,
     whole: bool = False,
-) -> None:
+) -> bool:
     """Have a supervisor run it in tmux, where none does yet. ``whole``: with all of our environment.
+
+    False where one has been running all along, and the registry did not know.
 
     Raises:
         MachineError: no tmux.
@@ -82,7 +101,7 @@ def launch(
             break
         time.sleep(_POLL)
     else:
-        return  # it runs, or is being started
+        return not adopt(settings, register)  # it runs, or is being started
     check()
     environment = settings.data_dir / "session.env"
     try:
@@ -93,17 +112,69 @@ def launch(
             field="data_dir",
             hint="check its permissions and its disk, or give another place",
         ) from None
-    register()
-    Tmux(socket).start(settings.name, _command(settings, environment), settings.data_dir)
+    with _forgotten_on_failure(settings.name, environment):
+        register(None)
+        Tmux(socket).start(settings.name, _command(settings, environment), settings.data_dir)
+    return True
+
+
+def adopt(settings: AnySession, register: Register) -> bool:
+    """Make a supervisor in tmux known again whose entry is lost, or names one that is gone.
+
+    Raises:
+        MachineError: no tmux.
+    """
+    from kline_ops.ops.tmux import Tmux  # noqa: PLC0415
+
+    if (known := _entry(settings.name)) is not None and (
+        known.keeper_pid is None or has_keeper(known)
+    ):
+        return False  # being started, or well known
+    for place in _tmux_places(settings.name):
+        tmux = Tmux(settings.config.ops.tmux_socket, place)
+        if (pid := _supervisor_in(tmux, settings.name)) is not None:
+            register(Keeper(pid, str(tmux.folder)))
+            return True
+    return False
+
+
+def has_keeper(known: KnownSession) -> bool:
+    """Is the process that its entry names still there?"""
+    return look_at(known.keeper_pid, known.keeper_started) is not Process.GONE
+
+
+def _supervisor_in(tmux: Tmux, name: str) -> int | None:
+    """Of the panes (somebody may have split the window) the one of the supervisor."""
+    for pid in tmux.pids(name):
+        if is_supervisor(pid, name):
+            return pid
+    return None
+
+
+@contextlib.contextmanager
+def _forgotten_on_failure(name: str, environment: Path) -> Iterator[None]:
+    """Where nothing came to run, the registry is as before, and what was handed over is gone."""
+    before = _entry(name)
+    try:
+        yield
+    except (KlineOpsError, OSError):
+        with contextlib.suppress(OSError):
+            environment.unlink(missing_ok=True)
+            forget(name) if before is None else remember(before)
+        raise
+
+
+def _entry(name: str) -> KnownSession | None:
+    try:
+        return find_session(name)
+    except SessionError:
+        return None
 
 
 def _tmux_places(name: str) -> list[Path | None]:
     """Where it may run: below today's TMUX_TMPDIR, and below that of whoever started it last."""
-    try:
-        remembered = find_session(name).tmux_tmpdir
-    except SessionError:
-        remembered = ""
-    return [None, Path(remembered)] if remembered else [None]
+    known = _entry(name)
+    return [None, Path(known.tmux_tmpdir)] if known is not None and known.tmux_tmpdir else [None]
 
 
 def _command(settings: AnySession, environment: Path) -> list[str]:

@@ -13,7 +13,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +26,8 @@ from kline_ops.market import timestamp
 from kline_ops.observe.event_log import append_event
 from kline_ops.ops import care, children
 from kline_ops.ops.care import Care, Role, how
+from kline_ops.ops.voice import Voice
+from kline_ops.secret import redacted
 from kline_ops.watch.files import Json, write_json
 
 #: Tells the recorder who keeps it, for the registry.
@@ -45,7 +46,8 @@ _PIECE = 65536
 class _Child:
     """A process, and the last it said."""
 
-    def __init__(self, process: subprocess.Popen[bytes], began: float) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], began: float, voice: Voice) -> None:
+        self._voice = voice
         assert process.stderr is not None  # noqa: S101 - started so
         self.process = process
         self.stderr = process.stderr
@@ -60,10 +62,10 @@ class _Child:
         if not piece:
             lines, self._part = [self._part], b""
         for line in lines:
-            text = line.decode("utf-8", "replace").rstrip()
+            text = redacted(line.decode("utf-8", "replace").rstrip())
             if text:
                 self.last_lines.append(text)
-                _say(text)
+                self._voice.say(text)
         return bool(piece)
 
 
@@ -96,6 +98,7 @@ class Supervisor:
         self._renewable = renewable
         self._children: dict[Role, _Child] = {}
         self._selector = selectors.DefaultSelector()
+        self._voice = Voice(2)
         self._pending: deque[care.Happening] = deque()
         self._starts = 0
         self._code: int | None = None
@@ -186,17 +189,19 @@ class Supervisor:
                 self._children[Role.MAIN] = child = self._children.pop(Role.SUCCESSOR)
                 self._terminal.lend(child.process.pid)
             case care.Crashed(code, delay, escalate):
-                self._terminal.clear()
                 self._write_exit(code, self._clock.wall_ms() + int(delay * 1000))
-                _say(f"{self._name} ended ({how(code)}); starting it again in {delay:g} s")
+                self._terminal.clear()
+                self._voice.say(
+                    f"{self._name} ended ({how(code)}); starting it again in {delay:g} s"
+                )
                 if escalate:
-                    self._tell(events.CrashLoop(crashes=self._starts, reason=how(code)))
+                    self._tell(events.CrashLoop(crashes=escalate, reason=how(code)))
             case care.GaveUp(reason):
                 self._tell(events.RenewalFailed(reason=reason))
             case care.Final(code):
+                self._write_exit(code, None)
                 if code < 0:
                     self._terminal.clear()
-                self._write_exit(code, None)
                 self._code = code
 
     def _start(self, role: Role) -> None:
@@ -209,21 +214,23 @@ class Supervisor:
             lent = self._terminal if role is Role.MAIN else None
             process = children.spawn(self._command(), environ, (tells,), lent)
         except OSError as error:
-            _say(f"cannot start the recorder: {error.strerror}")
+            self._voice.say(f"cannot start the recorder: {error.strerror}")
             os.close(told)
             self._pending.append(care.Ended(role, _NOT_STARTED, 0.0))
             return
         finally:
             os.close(tells)
-        child = self._children[role] = _Child(process, self._clock.monotonic())
+        child = self._children[role] = _Child(process, self._clock.monotonic(), self._voice)
         self._selector.register(told, selectors.EVENT_READ, lambda: self._hear_live(child, told))
         self._selector.register(child.stderr, selectors.EVENT_READ, lambda: self._hear(child))
 
     def _signal(self, role: Role, number: signal.Signals) -> None:
-        if number == care.MAKE_WAY:
+        successor, child = self._children.get(Role.SUCCESSOR), self._children.get(role)
+        if number == care.MAKE_WAY and successor is not None:
             # Before the old one lets go of the file, from when on the terminal is the new one's, too.
-            self._terminal.lend(self._children[Role.SUCCESSOR].process.pid)
-        children.send(self._children[role].process.pid, number)
+            self._terminal.lend(successor.process.pid)
+        if child is not None:  # else it could not be started, which is about to be told
+            children.send(child.process.pid, number)
 
     def _hear(self, child: _Child) -> None:
         if not child.hear():
@@ -250,7 +257,7 @@ class Supervisor:
         try:
             append_event(self._events_file, event, self._clock)
         except OSError as error:
-            _say(f"cannot write {self._events_file}: {error.strerror}")
+            self._voice.say(f"cannot write {self._events_file}: {error.strerror}")
 
     def _write_exit(self, code: int, next_start_ms: int | None) -> None:
         last_lines = list(self._last.last_lines) if self._last is not None else []
@@ -269,11 +276,4 @@ class Supervisor:
         try:
             write_json(self._exit_file, told)
         except OSError as error:
-            _say(f"cannot write {self._exit_file}: {error.strerror}")
-
-
-def _say(text: str) -> None:
-    try:
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 - the terminal is ours
-    except OSError:
-        return  # the terminal is gone; exit.json and the log have it
+            self._voice.say(f"cannot write {self._exit_file}: {error.strerror}")

@@ -70,6 +70,22 @@ class Tmux:
             except LibTmuxException:
                 return False
 
+    @property
+    def folder(self) -> Path:
+        """Below which folder its socket is."""
+        return self._folder
+
+    def pids(self, name: str) -> list[int]:
+        """What runs in the panes of a session; nothing where there is none."""
+        if not self.has(name):
+            return []
+        with self._environment():
+            try:
+                told = self._server.cmd("list-panes", "-s", "-t", f"={name}", "-F", "#{pane_pid}")
+            except LibTmuxException:
+                return []
+        return [int(line) for line in told.stdout if line.isdecimal()]
+
     def start(self, name: str, command: Sequence[str], folder: Path) -> None:
         """Run a command (no shell) in a new, detached session.
 

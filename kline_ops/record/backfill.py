@@ -171,6 +171,8 @@ class Backfill:
             if self._budget is not None:
                 self._budget.refused("request", seconds)
             banned = answer.status_code != requests.codes.too_many
-            return RefusalError(text, seconds=seconds, banned=banned, retry_after=wait)
+            refusal = RefusalError(text, seconds=seconds, banned=banned, retry_after=wait)
+            refusal.status = answer.status_code
+            return refusal
         known = not (told and told[0] == _INVALID_SYMBOL)
-        return VenueError(text, retryable=known, retry_after=wait)
+        return VenueError(text, retryable=known, retry_after=wait, status=answer.status_code)

@@ -74,6 +74,21 @@ class Journal:
         """
         self._lock.acquire(self._owner)
 
+    def look(self) -> None:
+        """Is the file one that could be opened? Asked while it is somebody else's still.
+
+        Raises:
+            JournalError: it has other columns, or is none of ours.
+        """
+        try:
+            fd = self._disk.open(self.path, os.O_RDONLY)
+        except OSError:
+            return  # opening it will tell
+        try:
+            check_header(self._disk, fd, self._disk.size(fd), str(self.path), self.columns)
+        finally:
+            self._disk.close(fd)
+
     def open(self) -> Contents:
         """Open or create the file under the lock, verify each line, and put right what is not whole.
 

@@ -11,7 +11,9 @@ import enum
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
+from kline_ops.log_file import LOG_BYTES
 from kline_ops.secret import redacted
 from kline_ops.watch.verdict import is_full
 
@@ -41,11 +43,10 @@ _PYTHON = (3, 11)
 _DESCRIPTORS = 256
 #: Seconds that a clock may be off without a word; as ``status`` has it.
 _SKEW = 1.0
-#: What the log of a session may take on its disk (``observe/logs.py``: six files of 10 MB).
-LOG_BYTES = 60_000_000
 #: Days that a disk should last; bytes that should be free, for all else that writes there.
 _DAYS, _SPARE = 30.0, 200_000_000
-_BLOCKED = {403, 451}
+#: HTTP statuses of a firewall, and of a law: another address may do.
+BLOCKED = {403, 451}
 
 
 def good(what: str, told: str) -> Finding:
@@ -165,7 +166,7 @@ def _address(what: str, one: Reached, *, works: bool) -> Finding:
     if not one.reason:
         return good(what, f"{one.url} answers in {one.seconds * 1000:.0f} ms")
     told, advice = f"{one.url}: {one.reason}", "check the network, the proxy and the address"
-    if one.status in _BLOCKED:
+    if one.status in BLOCKED:
         advice = "this region or network is blocked there; another address of the venue may do"
     return warning(what, told, advice) if works else failure(what, told, advice)
 
@@ -204,20 +205,43 @@ def linger(user: str, units: Sequence[str], *, lingers: bool) -> Finding | None:
     return warning("linger", told, f"loginctl enable-linger {user}")
 
 
-def cron(lines: str | None, names: Sequence[str], *, runs: bool) -> Finding:
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A session that something is to look after; ``timer``: a timer of systemd does."""
+
+    name: str
+    #: False: a command, which has no candles to look for; a line that starts it is all there is.
+    records: bool = True
+    timer: bool = False
+
+
+def cron(lines: str | None, sessions: Sequence[Kept], *, runs: bool) -> Finding:
     """Does a crontab look after these sessions? ``lines``: None where there is no crontab command."""
     what, advice = "cron", "apt-get install cron (or units NAME --systemd, which brings a timer)"
+    left = [session for session in sessions if not session.timer]
+    if sessions and not left:
+        return good(what, f"timers of systemd look after {_names(sessions)}")
     if lines is None:
         return warning(what, "not installed: nothing looks for gaps by itself", advice)
     active = [line for line in lines.splitlines() if line.strip() and not line.startswith("#")]
-    calls = [line.split() for line in active if "analyze-gaps" in line or "watchdog" in line]
-    missing = [name for name in names if not any(name in call for call in calls)]
+    missing = [session for session in left if not any(_cares(line, session) for line in active)]
     if missing:
-        told = f"the crontab of this user does not look after {', '.join(missing)}"
-        return warning(what, told, f"kline-ops units {missing[0]} --cron")
+        told = f"the crontab of this user does not look after {_names(missing)}"
+        return warning(what, told, f"kline-ops units {missing[0].name} --cron")
     if not runs:
         return warning(what, "no cron daemon is running", "service cron start")
-    return good(what, f"looks after {', '.join(names)}" if names else "runs")
+    return good(what, f"looks after {_names(sessions)}" if sessions else "runs")
+
+
+def _cares(line: str, session: Kept) -> bool:
+    words = line.split()
+    if "analyze-gaps" in line or "watchdog" in line:
+        return session.name in words
+    return not session.records and ("start", session.name) in pairwise(words)
+
+
+def _names(sessions: Sequence[Kept]) -> str:
+    return ", ".join(session.name for session in sessions)
 
 
 def cleaners(folder: str, rules: str, others: Sequence[str]) -> Finding:

@@ -34,6 +34,8 @@ class Standing:
     owed: int
     on_disk: int
     missing: int
+    #: Candles that wait in memory for the disk.
+    waiting: int
     #: Seconds that this machine's clock is ahead of the exchange's; None while that is not known.
     clock_skew: float | None
 
@@ -149,6 +151,8 @@ class StateKeeper:
                 "on_disk": standing.on_disk,
                 # After the end nothing is on its way any more.
                 "missing": standing.owed - standing.on_disk if self._stopped else standing.missing,
+                "waiting": standing.waiting,
+                "disk_error": standing.facts.disk_error,
                 "clock_skew_seconds": standing.clock_skew,
                 "restarts_planned": self._planned,
                 "reconnects": self._reconnects,

@@ -31,7 +31,7 @@ def look_at(pid: object, started: object) -> Process:
     stat = _stat(pid)
     if stat is None:
         return Process.GONE
-    letter, start_time = stat
+    letter, start_time, _ = stat
     if started is not None and started != start_time:
         return Process.GONE
     return _LETTERS.get(letter, Process.RUNNING)
@@ -41,6 +41,12 @@ def started_at(pid: int | None = None) -> int | None:
     """The start time of a process (clock ticks since boot), to be kept beside its pid."""
     stat = _stat(os.getpid() if pid is None else pid)
     return stat[1] if stat else None
+
+
+def parent_of(pid: int) -> int:
+    """Who has started a process, or adopted it; 0 where there is none."""
+    stat = _stat(pid)
+    return stat[2] if stat else 0
 
 
 def children_of(pid: int) -> list[int]:
@@ -53,11 +59,12 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
-def _stat(pid: int) -> tuple[str, int] | None:
+def _stat(pid: int) -> tuple[str, int, int] | None:
+    """Its state, its start time and its parent."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     # The second field is the command in brackets; it may hold anything, brackets too.
     fields = text.rpartition(")")[2].split()
-    return fields[0], int(fields[19])
+    return fields[0], int(fields[19]), int(fields[1])

@@ -35,6 +35,8 @@ class KnownSession:
     #: The process that keeps the recorder running (or the recorder itself), and its start time.
     keeper_pid: int | None = None
     keeper_started: int | None = None
+    #: Is that a supervisor, which starts another recorder when asked to?
+    supervised: bool = False
     #: Below which folder the socket of its tmux server is (``$TMUX_TMPDIR``); empty in older entries.
     tmux_tmpdir: str = ""
     #: What a session runs that records nothing: its ``symbol``, ``interval`` and ``csv`` are empty.
@@ -49,6 +51,11 @@ def folder() -> Path:
 def remember(session: KnownSession) -> None:
     """Add or replace a session. Raises OSError."""
     write_json(folder() / f"{session.name}.json", asdict(session))
+
+
+def forget(name: str) -> None:
+    """Take a session out, if it is there. Raises OSError."""
+    (folder() / f"{name}.json").unlink(missing_ok=True)
 
 
 def find_session(name: str) -> KnownSession:

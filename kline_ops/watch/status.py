@@ -5,6 +5,7 @@ Reads JSON that others keep; takes no lock, starts nothing, asks no network.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,6 +49,7 @@ def look(session: KnownSession, now_ms: int) -> tuple[Word, Json]:
         recorder_pid=writer.get("pid"),
         keeper_pid=session.keeper_pid,
         lock_holder=holder,
+        log_age=_written_ago(now_ms, session.log_file, session.csv),
         taken_by=taken_by,
     )
     if session.command:
@@ -87,6 +89,15 @@ def _record(
         "uptime_seconds": _age(started_ms, now_ms),
         "clock_skew_seconds": told.get("clock_skew_seconds") if now_ms is not None else None,
     }
+
+
+def _written_ago(now_ms: int, *paths: str) -> float | None:
+    """Seconds since one of these files was written last."""
+    times = []
+    for path in filter(None, paths):
+        with contextlib.suppress(OSError):
+            times.append(Path(path).stat().st_mtime)
+    return now_ms / 1000.0 - max(times) if times else None
 
 
 def free_bytes(folder: Path) -> int | None:

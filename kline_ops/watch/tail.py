@@ -10,6 +10,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -57,17 +58,21 @@ class Tail:
 
     def backwards(self) -> Iterator[str]:
         """The lines, the last one first; reads no more than it is asked for. Raises OSError."""
+        return chain.from_iterable(self.files())
+
+    def files(self) -> Iterator[Iterator[str]]:
+        """The same, file by file; each is to be taken in before the next one. Raises OSError."""
         read: list[os.stat_result] = []
         if self._file is not None:
             read.append(os.fstat(self._file.fileno()))
-            yield from _backwards(self._file, self._end)
+            yield _backwards(self._file, self._end)
         for older in _rotated(self._path):
             with older:
                 told = os.fstat(older.fileno())
                 # Rotated meanwhile, one that was read already stands under the next name.
                 if not any(os.path.samestat(told, known) for known in read):
                     read.append(told)
-                    yield from _backwards(older, older.seek(0, os.SEEK_END))
+                    yield _backwards(older, older.seek(0, os.SEEK_END))
 
     def follow(self) -> Iterator[str]:
         """Each line as it is added, for ever; a log that is not there is waited for. Raises OSError.

@@ -43,6 +43,8 @@ _DARK_SECONDS = 10.0
 _BETWEEN_SECONDS = 5.0
 #: Seconds after which a state is not just being replaced.
 _SETTLED_SECONDS = 2.0
+#: Seconds after the last word of a recorder in which its supervisor has written down how it ended.
+_LONGEST_BETWEEN = 30.0
 #: Bytes free that are as good as none.
 _NO_SPACE = 65_536
 #: What the reason begins with while nothing has ever arrived.
@@ -74,6 +76,11 @@ class Facts:
     #: Longest time that a candle may take from its close to the disk.
     patience: float
     stall: float
+
+
+def _late(beat: float) -> float:
+    """A state that is older (s) than this comes from a recorder that writes none."""
+    return max(_LATE_BEATS * beat, _LATE_SECONDS)
 
 
 def is_full(free: int | None) -> bool:
@@ -132,6 +139,8 @@ class Evidence:
     recorder_pid: object = None
     keeper_pid: int | None = None
     lock_holder: int | None = None
+    #: Since its log, or its candle file, was written last (s).
+    log_age: float | None = None
     #: The session whose state is in the state file, if another one's; ``recorder`` is that one's.
     taken_by: str | None = None
 
@@ -154,13 +163,16 @@ def verdict(evidence: Evidence) -> tuple[Word, str]:
 
 def _alive(evidence: Evidence, state: Json) -> tuple[Word, str]:
     """The recorder runs: what it says of itself, if that is fresh and its own."""
-    late = max(_LATE_BEATS * evidence.beat, _LATE_SECONDS)
+    late = _late(evidence.beat)
     if evidence.state_age is None:
         return Word.STALLED, "its state file does not say when it was written"
     if evidence.state_age > late:
-        why = f": {DISK_FULL}" if is_full(evidence.disk_free) else ""
-        age = f"{evidence.state_age:.0f} s"
-        return Word.STALLED, f"hung: the process lives but has told nothing for {age}{why}"
+        age = f"for {evidence.state_age:.0f} s"
+        if is_full(evidence.disk_free):
+            return Word.STALLED, f"its state could not be written {age}: {DISK_FULL}"
+        if evidence.log_age is not None and evidence.log_age < evidence.state_age - late:
+            return Word.STALLED, f"its state could not be written {age}; see its log"
+        return Word.STALLED, f"hung: the process lives but has told nothing {age}"
     if evidence.state_age < -late:
         return Word.STALLED, "its state is from the future: a clock was stepped"
     # For a moment it is another's: one that takes over has the lock before it writes the state.
@@ -224,6 +236,14 @@ def _between_runs(evidence: Evidence) -> tuple[Word, str]:
     if evidence.exit_age is not None and evidence.exit_age > _BETWEEN_SECONDS:
         again = (evidence.exit or {}).get("next_start") or "soon"
         return Word.STALLED, f"the recorder ended ({how}); it is started again at {again}"
+    if evidence.lock_holder not in {None, evidence.recorder_pid}:
+        # It is there again; what it would say of itself does not get to the disk.
+        why = f": {DISK_FULL}" if is_full(evidence.disk_free) else ""
+        if why or (evidence.state_age or 0.0) > _late(evidence.beat):
+            return Word.STALLED, f"pid {evidence.lock_holder} can not write its state{why}"
+    told_nothing = evidence.exit is None and evidence.state_age is not None
+    if told_nothing and (evidence.state_age or 0.0) > _LONGEST_BETWEEN:
+        return Word.STALLED, "the recorder ended, and its supervisor has not started another"
     return Word.STARTING, f"the recorder ended{f' ({how})' if how else ''} and is started again"
 
 
@@ -238,7 +258,8 @@ def _ended(evidence: Evidence) -> tuple[Word, str]:
     if evidence.taken_by:
         return Word.DEAD, f"it does not run, and session {evidence.taken_by} has its state file now"
     if state.get("status") != "stopped":
-        return Word.DEAD, "the process is gone and said no last word"
+        why = f" ({DISK_FULL})" if is_full(evidence.disk_free) else ""
+        return Word.DEAD, f"the process is gone and said no last word{why}"
     if section(state, "metadata").get("orphaned"):
         return Word.DEAD, _ORPHANED
     return Word.STOPPED, str(state.get("error") or "")

@@ -31,6 +31,13 @@ def test_every_command_has_help_and_stands_in_the_readme(name: str) -> None:
         (["start", "demo", "--wat"], 2, "No such option"),
         (["start", "nope"], 2, "no config for 'nope'"),
         (["start", "a/b"], 2, "is no session name"),
+        (["start", "_x"], 2, "a letter or digit first"),
+        (["start", "demo", "--wait", "nan"], 2, "not a finite number"),
+        (["stop", "nope", "--timeout", "nan"], 2, "not a finite number"),
+        (["stop", "nope", "--timeout", "inf"], 2, "not a finite number"),
+        (["restart", "nope", "--wait", "nan"], 2, "not a finite number"),
+        (["status", "url", "--config", "url.yml"], 2, "binance.ws_url"),
+        (["stop", "fresh", "--config", "fresh.yml"], 4, "no session 'fresh'"),
         (["status", "nope"], 4, "no session 'nope'"),
         (["status", "a/b"], 2, "is no session name"),
         (["stop", "nope"], 4, "no session 'nope'"),
@@ -62,6 +69,7 @@ def test_bad_input_is_one_line_and_its_exit_code(
     (machine.folder / "late.yml").write_text(
         f"binance: {{{stream}}}\nrecord: {{since: 2090-01-01}}\n"
     )
+    (machine.folder / "fresh.yml").write_text(f"binance: {{{stream}}}\n")
     (machine.folder / "url.yml").write_text(f"binance: {{ws_url: 'nowhere', {stream}}}\n")
     before = sorted(path.relative_to(machine.folder) for path in machine.folder.rglob("*"))
     refused = machine.run(*arguments)

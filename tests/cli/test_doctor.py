@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -150,8 +151,6 @@ def test_a_full_disk_is_a_failure(machine: Machine) -> None:
         'mount -t tmpfs -o size=64k none "$1"; head -c 65536 /dev/zero >"$1/x" || true\n'
         'exec "$2" -m kline_ops doctor mine --config mine.yml --json'
     )
-    import sys
-
     ran = subprocess.run(
         ["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh", folder,
          sys.executable],
@@ -193,6 +192,82 @@ def test_credentials_that_others_may_read(machine: Machine) -> None:
         assert "SECRET" not in json.dumps(found)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "binance: {ws_url: 'ws://u:S3CR3T@127.0.0.1:1/ws', stream: {symbol: a1, timeframe: 1h}}\n",
+        (
+            "binance: {rest_url: 'http://127.0.0.1:1?k=S3CR3T', stream: {symbol: a1, timeframe: 1h},"
+            " ws_url: 'ws://127.0.0.1:1/ws'}\n"
+        ),
+        "ops: {sessions: {mine: {command: 'true', env: {PW: S3CR3T}}}}\n",
+        "ops: {sessions: {mine: {command: 'curl https://u:S3CR3T@h'}}}\n",
+    ],
+)
+def test_other_secrets_that_others_may_read(machine: Machine, text: str) -> None:
+    path = machine.folder / "mine.yml"
+    path.write_text(text)
+    for mode, level in ((0o644, "warn"), (0o600, "ok")):
+        path.chmod(mode)
+        _, found, _ = look(machine, "mine", "--config", "mine.yml")
+        assert [finding["level"] for finding in of(found, "secrets")] == [level]
+        assert "S3CR3T" not in json.dumps(found)
+
+
+def test_a_secret_of_the_environment_is_not_in_the_file(machine: Machine) -> None:
+    path = machine.folder / "mine.yml"
+    path.write_text("ops: {sessions: {mine: {command: 'true'}}}\n")
+    path.chmod(0o644)
+    machine.environ["KLINE_OPS__OPS__SESSIONS__MINE__ENV__PW"] = "!S3CR3T"
+    _, found, _ = look(machine, "mine", "--config", "mine.yml")
+    assert [finding["level"] for finding in of(found, "secrets")] == ["ok"]
+
+
+def test_a_port_is_no_status(machine: Machine) -> None:
+    """Refused at 40399 or 45110, which is no firewall's 403, nor a law's 451."""
+    for port in (40399, 45110):
+        write(machine, ["ws://127.0.0.1:1/ws"], f"http://127.0.0.1:{port}")
+        _, found, _ = look(machine, "mine", "--config", "mine.yml")
+        (rest,) = of(found, "rest")
+        assert rest["level"] == "warn"
+        assert "blocked" not in rest["advice"]
+
+
+@pytest.mark.parametrize("status", [403, 451])
+def test_rest_that_is_blocked(machine: Machine, status: int) -> None:
+    with answering(status) as port:
+        write(machine, ["ws://127.0.0.1:1/ws"], f"http://127.0.0.1:{port}")
+        _, found, _ = look(machine, "mine", "--config", "mine.yml")
+    (rest,) = of(found, "rest")
+    assert str(status) in rest["told"]
+    assert "blocked" in rest["advice"]
+
+
+def test_what_looks_after_a_command(machine: Machine) -> None:
+    folder = machine.folder / "bin"
+    folder.mkdir()
+    (machine.folder / "mine.yml").write_text("ops: {sessions: {mine: {command: 'true'}}}\n")
+    script = folder / "crontab"
+    environ = {"PATH": f"{folder}:{os.environ['PATH']}"}
+
+    def cron() -> str:
+        ran = machine.run("doctor", "mine", "--config", "mine.yml", "--json", **environ)
+        (finding,) = of(json.loads(ran.stdout)["findings"], "cron")
+        return str(finding["told"])
+
+    script.write_text("#!/bin/sh\necho '@reboot kline-ops start other'\n")
+    script.chmod(0o755)
+    assert "does not look after mine" in cron()
+    timer = machine.folder / "config/systemd/user/kline-ops-mine-watchdog.timer"
+    timer.parent.mkdir(parents=True)
+    timer.touch()
+    assert cron() == "timers of systemd look after mine"
+    timer.unlink()
+    script.write_text("#!/bin/sh\n'" + sys.executable + "' -m kline_ops units mine --config "
+                      "mine.yml --cron\n")  # fmt: skip
+    assert cron() in {"looks after mine", "no cron daemon is running"}
+
+
 def test_a_program_that_hangs_holds_up_nobody(machine: Machine) -> None:
     """A crontab that never answers: it is told, and the rest is there."""
     folder = machine.folder / "bin"
@@ -217,6 +292,20 @@ def test_a_tmux_server_whose_socket_was_deleted(machine: Machine, socket_folder:
     path = socket_folder / f"tmux-{os.getuid()}" / machine.socket
     until(path.exists)
     path.unlink()
+    # Without a name: where the sessions of the registry are, whatever the present environment says.
+    entry = dict.fromkeys(
+        ("config", "data_dir", "csv", "state_file", "events_file", "log_file", "exit_file", "symbol",
+         "interval", "endpoint"), "",
+    )  # fmt: skip
+    entry |= {"name": "x", "tmux_socket": machine.socket, "tmux_tmpdir": str(socket_folder)}
+    registry = machine.folder / "state/kline-ops/sessions/x.json"
+    registry.parent.mkdir(parents=True)
+    registry.write_text(json.dumps(entry))
+    ran = machine.run("doctor", "--json", HTTPS_PROXY="http://127.0.0.1:1")
+    (finding,) = of(json.loads(ran.stdout)["findings"], "tmux socket")
+    assert finding["level"] == "warn"
+    assert str(path) in finding["told"]
+    registry.unlink()
     (finding,) = of(
         json.loads(machine.run("doctor", "demo", "--json", TMUX_TMPDIR=str(socket_folder)).stdout)[
             "findings"

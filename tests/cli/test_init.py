@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -54,6 +58,25 @@ class Terminal:
         return code
 
 
+@contextmanager
+def somewhere_of(user: int) -> Iterator[Path]:
+    """A folder of somebody's, below one that he may pass through."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chown(name, user, user)
+        yield Path(name)
+
+
+def as_nobody(
+    environ: dict[str, str], folder: Path, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+         sys.executable, "-m", "kline_ops", *arguments],
+        env=environ, cwd=folder, capture_output=True, text=True, timeout=60, check=False,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
 def test_flags_alone(machine: Machine) -> None:
     ran = machine.run("init", "mine", *FLAGS)
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -67,7 +90,10 @@ def test_flags_alone(machine: Machine) -> None:
     settings = load_settings("mine", path, {})
     assert settings.rotation is not None
     assert settings.rotation.modulo == "30m"
-    # What is there is never touched.
+    # What is there is never touched, and told before anything is asked.
+    asked = machine.run("init", "mine")
+    assert (asked.returncode, asked.stdout) == (2, "")
+    assert "configs/mine.yml is there already" in asked.stderr
     path.write_text("mine\n")
     again = machine.run("init", "mine", *FLAGS)
     assert (again.returncode, again.stdout, path.read_text()) == (2, "", "mine\n")
@@ -134,6 +160,8 @@ def test_the_defaults(machine: Machine) -> None:
 
 
 def test_five_questions(machine: Machine) -> None:
+    (machine.folder / "configs").mkdir()
+    (machine.folder / "configs" / "old.yml").touch()
     terminal = Terminal(machine)
     terminal.expect("Symbol [btcusdt]: ")
     terminal.type("b!\n")
@@ -144,6 +172,8 @@ def test_five_questions(machine: Machine) -> None:
     terminal.expect("Name of the session [1inchusdt-1M]: ")
     terminal.type("a b\n")
     assert "is no session name" in terminal.expect("[1inchusdt-1M]: ")
+    terminal.type("old\n")
+    assert "configs/old.yml is there already" in terminal.expect("[1inchusdt-1M]: ")
     terminal.type("\n")
     terminal.expect("[4h]: ")
     terminal.type("1x\n")
@@ -165,3 +195,29 @@ def test_a_question_can_be_left(machine: Machine, key: str) -> None:
     terminal.type(key)
     assert terminal.close() == 130
     assert list(machine.folder.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone can become somebody else")
+def test_a_folder_that_may_not_be_looked_into(machine: Machine) -> None:
+    """Somebody's who has a folder of his own, and looks into root's."""
+    with somewhere_of(65534) as own, somewhere_of(0) as closed:
+        (closed / "a").mkdir()
+        environ = machine.environ | {
+            "HOME": str(own), "XDG_STATE_HOME": str(own), "XDG_DATA_HOME": str(own),
+            "XDG_CONFIG_HOME": str(closed / "config"),
+        }  # fmt: skip
+        ran = as_nobody(environ, own, "init", "zz", "--yes", "--data-dir", str(closed / "a" / "b"))
+        assert (ran.returncode, ran.stdout) == (2, "")
+        assert ran.stderr.startswith(f"kline-ops: {closed} can not be written to")
+        assert len(ran.stderr.splitlines()) == 1
+        (own / "zz.yml").write_text(
+            "exchange: {embedded: true}\nbinance: {stream: {symbol: btcusdt, timeframe: 1h}}\n"
+            f"data_dir: {closed}/a/b\n"
+        )
+        ran = as_nobody(environ, own, "doctor", "zz", "--config", "zz.yml", "--json")
+        told = {finding["what"]: finding for finding in json.loads(ran.stdout)["findings"]}
+        assert told["data_dir"]["level"] == "fail"
+        assert told["disk"]["level"] == "ok"
+        # Neither does a folder of configs stop a look into the others.
+        ran = as_nobody(environ, own, "config", "check", "nope")
+        assert (ran.returncode, "no config for 'nope'" in ran.stderr) == (2, True)

@@ -103,6 +103,13 @@ def test_events_are_json_and_can_be_picked_by_their_level_and_time(machine: Mach
         assert [json.loads(x) for x in shown(machine, "--events", *options)] == expected
 
 
+def test_since_a_time_that_a_clock_set_back_came_after(machine: Machine) -> None:
+    log = known(machine)
+    told = [record("a", ms=60_000), record("b", ms=3 * HOUR), record("c", ms=2 * HOUR)]
+    log.write_text("\n".join(told) + "\n")
+    assert words(shown(machine, "--since", "5m")) == ["a"]
+
+
 def test_what_can_not_be_shown_is_one_line(machine: Machine) -> None:
     log = known(machine)
     known(machine, "command", symbol="").write_text("x\n")

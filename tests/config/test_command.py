@@ -54,6 +54,81 @@ def test_its_keys(tmp_path: Path) -> None:
     assert "8080" not in repr(told)
 
 
+def test_what_env_holds_is_text_as_it_is_written(tmp_path: Path) -> None:
+    told = command(
+        tmp_path,
+        "ops: {sessions: {x: {command: a, env: &shared {PIN: 0123, AT_: 12:30, HEX: 0x1F, F: 1.50,\n"
+        "  DAY: 2026-01-01, ON: yes, NO: ~, E: 1e5, TAG: !!int 7, NIL: ''}},\n"
+        "  y: {command: b, env: *shared}}}\n",
+    )
+    assert {key: value.reveal() for key, value in told.env.items()} == {
+        "PIN": "0123", "AT_": "12:30", "HEX": "0x1F", "F": "1.50", "DAY": "2026-01-01",
+        "ON": "yes", "NO": "~", "E": "1e5", "TAG": "7", "NIL": "",
+    }  # fmt: skip
+
+
+def test_what_a_variable_of_ours_sets_is_text_under_its_own_name(tmp_path: Path) -> None:
+    ours = "KLINE_OPS__OPS__SESSIONS__X__ENV"
+    text = "ops: {sessions: {x: {command: a, env: {API_KEY: old, KEPT: 1}}}}\n"
+    values = {"API_KEY": "007", "F": "1.5", "Mixed__Case": "*b", "PW": "!Tr0ub4dor", "NIL": ""}
+    environ = {f"{ours}__{key}": value for key, value in values.items()}
+    told = command(tmp_path, text, environ=environ)
+    assert {key: value.reveal() for key, value in told.env.items()} == {**values, "KEPT": "1"}
+    # Whatever the capitals of the session.
+    told = command(tmp_path, text.replace("{x:", "{X:"), name="X", environ=environ)
+    assert told.env["API_KEY"] == Secret("007")
+    told = command(tmp_path, text, environ={ours: "{PIN: 0123}"})
+    assert told.env["PIN"] == Secret("0123")
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ("env: {PW: *SECRET}", "f.yml line 1: an unknown alias"),
+        ("env: {PW: !SECRET }", "f.yml line 1: an unknown tag"),
+        ("env: {PW: !SECRET!x y}", "f.yml line 1: an unknown tag"),
+        ("env: {PW: !}SECRET}", "f.yml line 1: expected"),
+        ("env: {SECRET: 1, SECRET: 2}", "line 1: a key stands twice"),
+        ("env: {PW: &SECRET }", "Expected `str`"),
+    ],
+)
+def test_what_env_holds_is_in_no_error(tmp_path: Path, keys: str, told: str) -> None:
+    line = refused(tmp_path, f"ops: {{sessions: {{x: {{command: a, {keys}}}}}}}\n")
+    assert told in line
+    assert "SECRET" not in line
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("X__COMMAND", "[1]", "Expected `str | null`"),
+        ("X__ENV", "{PW: [1]}", "Expected `str`"),
+        ("X__ENV", "{PW: !SECRET }", "line 1: an unknown tag"),
+        ("X__ENV", "{A=B: c}", "ops.sessions.x.env: 'A=…' can not be set"),
+        ("X", "{env: {PW: *SECRET}}", "line 1: an unknown alias"),
+    ],
+)
+def test_a_wrong_variable_of_ours_is_blamed(
+    tmp_path: Path, variable: str, value: str, words: str
+) -> None:
+    text = "ops: {sessions: {x: {command: a}, y: {command: b}}}\n"
+    ours = "KLINE_OPS__OPS__SESSIONS__"
+    environ = {ours + variable: value, f"{ours}Y__COMMAND": "c", f"{ours}X__ENV__P": "q"}
+    with pytest.raises(ConfigError) as told:
+        load(tmp_path, text, environ=environ)
+    assert words in told.value.one_line()
+    assert f"{ours}{variable}" in told.value.one_line()
+    assert "f.yml" not in told.value.one_line()
+    assert "SECRET" not in told.value.one_line()
+
+
+def test_a_wrong_file_is_not_blamed_on_a_variable_of_another_session(tmp_path: Path) -> None:
+    text = "ops: {sessions: {x: {command: [a]}, y: {command: b}}}\n"
+    with pytest.raises(ConfigError, match=r"f\.yml") as told:
+        load(tmp_path, text, environ={"KLINE_OPS__OPS__SESSIONS__Y__COMMAND": "c"})
+    assert "KLINE_OPS" not in told.value.one_line()
+
+
 def test_what_is_not_given(tmp_path: Path) -> None:
     told = command(tmp_path, "ops:\n  sessions:\n    x:\n      command: a\n      env:\n")
     assert told.working_dir == tmp_path
@@ -111,8 +186,8 @@ def test_neither_of_the_two_names_both_ways(tmp_path: Path) -> None:
         ("command: a, working_dir: nowhere", "ops.sessions.x.working_dir: "),
         ("command: a, working_dir: f.yml", "f.yml is no folder"),
         ("command: a, env: {WORD: [1]}", "Expected `str`"),
-        ("command: a, env: {WORD: true}", "Expected `str`"),
-        ("command: a, env: {'A=B': c}", "ops.sessions.x.env: 'A=B' can not be set"),
+        ("command: a, env: {WORD: }", "Expected `str`"),
+        ("command: a, env: {'A=B': c}", "ops.sessions.x.env: 'A=…' can not be set"),
         ("command: a, comand: b", "ops.sessions.x.comand: unknown key"),
         ("command: a, comand: b", "Try: ops.sessions.x.command"),
     ],

@@ -146,13 +146,13 @@ LINES = [
 def test_the_last_lines_of_those_that_are_asked_for(wanted: Wanted, shown: list[str]) -> None:
     for count in (0, 1, 2, 3, 99):
         expected = shown[-count:] if count else []
-        assert newest(reversed(LINES), wanted, count) == expected
-    assert newest(reversed(LINES), wanted, None) == shown
+        assert newest([reversed(LINES)], wanted, count) == expected
+    assert newest([reversed(LINES)], wanted, None) == shown
 
 
 def test_a_line_with_a_traceback_counts_as_its_lines() -> None:
     told = [line("a", 1, 20), Line(2, 40, ("b", "below", "last"))]
-    assert newest(reversed(told), Wanted(), 2) == ["below", "last"]
+    assert newest([reversed(told)], Wanted(), 2) == ["below", "last"]
 
 
 def test_no_more_is_read_than_is_needed() -> None:
@@ -161,8 +161,26 @@ def test_no_more_is_read_than_is_needed() -> None:
         yield line("c", 3000, logging.INFO)
         pytest.fail("read on")
 
-    assert newest(unread(), Wanted(), 2) == ["c", "d"]
-    assert newest(unread(), Wanted(since_ms=3500), None) == ["d"]
+    assert newest([unread()], Wanted(), 2) == ["c", "d"]
+
+
+def test_no_file_is_read_after_one_whose_lines_are_all_older() -> None:
+    def unread():
+        yield [line("d", 4000), line("c", 3000)]
+        yield []
+        yield [line("b's"), line("b", 2000), line("no time", None, logging.INFO)]
+        pytest.fail("read on")
+
+    assert newest(unread(), Wanted(since_ms=2500), None) == ["no time", "c", "d"]
+
+
+def test_a_clock_that_was_set_back_hides_no_line() -> None:
+    files = [
+        [line("e", 3100), line("d's"), line("d", 1500), line("c", 3000)],
+        [line("b", 1400), line("a", 2900), line("x", 1300), line("x's")],
+    ]
+    assert newest(files, Wanted(since_ms=2000), None) == ["a", "c", "e"]
+    assert newest(files, Wanted(since_ms=2000), 2) == ["c", "e"]
 
 
 def test_what_comes_is_shown_with_the_line_it_belongs_to() -> None:

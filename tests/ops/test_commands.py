@@ -124,6 +124,23 @@ def test_one_that_crashes_is_started_again(machine: Machine) -> None:
     assert machine.status("crash")["state"] == "STOPPED"
 
 
+def test_what_it_said_last_is_told_without_the_secrets_of_addresses(machine: Machine) -> None:
+    script(machine, "boom", 'echo "boom https://u:S3CR3T@h/x?t=S3CR3T"; exit 7\n')
+    said = machine.run("start", "boom")
+    assert (said.returncode, said.stdout) == (1, "")
+    assert "boom https://…@h/x?t=…" in said.stderr
+    exit_file = machine.data("boom") / "exit.json"
+    assert ended(machine, "boom")["reason"] == "boom https://…@h/x?t=…"
+    for text in (
+        said.stderr, exit_file.read_text(), (machine.data("boom") / "events.jsonl").read_text(),
+        machine.run("list").stdout, machine.run("status", "boom").stdout,
+        machine.run("status", "boom", "--json").stdout,
+    ):  # fmt: skip
+        assert "S3CR3T" not in text
+    # What it prints is its own, and stays as it is.
+    assert "u:S3CR3T@h" in (machine.data("boom") / "session.log").read_text()
+
+
 def test_a_killed_one_is_started_again(machine: Machine) -> None:
     put(machine, "sleeper", "sleep 300")
     machine.run("start", "sleeper")

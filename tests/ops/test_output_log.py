@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kline_ops.ops import output_log
+from kline_ops import log_file
 from kline_ops.ops.output_log import OutputLog
 
 
@@ -36,7 +36,7 @@ def test_a_line_without_end_is_cut(tmp_path: Path) -> None:
 
 
 def test_it_is_rotated_between_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output_log, "_MAX_BYTES", 1000)
+    monkeypatch.setattr(log_file, "MAX_BYTES", 1000)
     log = OutputLog(tmp_path / "session.log")
     for number in range(1000):
         log.feed(f"line {number}\n".encode())

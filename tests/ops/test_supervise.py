@@ -175,7 +175,7 @@ def test_a_program_that_is_not_there_is_tried_again(trial: Trial) -> None:
 RECORDER = """
 echo $$ >> pids
 trap 'exit 0' USR2 TERM
-if [ -n "$KLINE_OPS_SUCCESSOR" ]; then eval "echo 1 >&$KLINE_OPS_SUCCESSOR"; fi
+if [ -n "$KLINE_OPS_SUCCESSOR" ]; then echo 1 > /proc/self/fd/$KLINE_OPS_SUCCESSOR; fi
 while true; do sleep 0.1; done
 """
 
@@ -282,3 +282,14 @@ def test_crashes_wait_longer_and_longer(trial: Trial) -> None:
     count = len(trial.events("process_ended"))
     until(lambda: len(trial.events("process_ended")) > count)
     assert time.monotonic() - began > 0.5
+
+
+def test_a_terminal_that_nobody_reads_holds_nothing_up(trial: Trial, terminal: Terminal) -> None:
+    in_terminal(trial, terminal, "echo $$ > pid.new; mv pid.new pid; yes")
+    for _ in range(2):
+        pid = trial.pid()
+        # What fits into a terminal is little: it is full by then.
+        time.sleep(0.3)
+        kill(pid)
+        until(lambda: trial.pid() != pid)  # noqa: B023
+    assert trial.exit()["signal"] == "SIGKILL"

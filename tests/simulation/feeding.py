@@ -130,8 +130,13 @@ class SimFeed:
                 self._world.at(wake_at, self._ring, wake_at)
 
     def _ring(self, wake_at: float) -> None:
-        if wake_at == self._wake_at:  # else it was set anew meanwhile
-            self._wake_at = float("inf")
+        if wake_at != self._wake_at or self.dead:
+            return  # it was set anew meanwhile
+        self._wake_at = float("inf")
+        now = self._world.now
+        if self.plan.wake_at() > now:
+            self._set_timer(now)  # messages have moved the deadline since
+        else:
             self._apply(rules.Tick())
 
     def _carry_out(self, action: Action) -> None:

@@ -18,9 +18,11 @@ from tests.support.machine import Machine, until
 class Terminal:
     """Use as a context manager; the command is ``kline-ops ARGUMENTS…``."""
 
-    def __init__(self, machine: Machine, *arguments: str, columns: int = 80) -> None:
+    def __init__(
+        self, machine: Machine, *arguments: str, columns: int = 80, lines: int = 24
+    ) -> None:
         self._controller, terminal = pty.openpty()
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self.child = machine.begin(
             *arguments, stdin=terminal, stdout=terminal, start_new_session=True
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kline_ops.watch import doctor
-from kline_ops.watch.doctor import Finding, Level, Reached
+from kline_ops.watch.doctor import Finding, Kept, Level, Reached
 
 OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
 
@@ -67,7 +67,27 @@ def test_a_folder_that_is_not_there_yet_needs_no_advice() -> None:
 def test_does_a_crontab_look_after_them(
     lines: str | None, runs: bool, level: Level, words: str
 ) -> None:
-    finding = doctor.cron(lines, ["a", "b"], runs=runs)
+    finding = doctor.cron(lines, [Kept("a"), Kept("b")], runs=runs)
+    assert (finding.level, words in finding.told) == (level, True)
+
+
+@pytest.mark.parametrize(
+    ("lines", "session", "level", "words"),
+    [
+        ("@reboot x start a --config f", Kept("a", records=False), OK, "looks after a"),
+        ("@reboot x start ab", Kept("a", records=False), WARN, "not look after a"),
+        ("@reboot x stop a start", Kept("a", records=False), WARN, "not look after a"),
+        ("# x start a", Kept("a", records=False), WARN, "not look after a"),
+        # Nothing says what a recorder lacks.
+        ("@reboot x start a", Kept("a"), WARN, "not look after a"),
+        ("", Kept("a", timer=True), OK, "timers of systemd look after a"),
+        (None, Kept("a", records=False, timer=True), OK, "timers of systemd look after a"),
+    ],
+)
+def test_what_else_looks_after_a_session(
+    lines: str | None, session: Kept, level: Level, words: str
+) -> None:
+    finding = doctor.cron(lines, [session], runs=not session.timer)
     assert (finding.level, words in finding.told) == (level, True)
 
 

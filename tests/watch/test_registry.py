@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from kline_ops.errors import EXIT_NO_SESSION, EXIT_USAGE, SessionError
-from kline_ops.watch.registry import KnownSession, find_session, folder, remember, sessions
+from kline_ops.watch.registry import (
+    KnownSession,
+    find_session,
+    folder,
+    forget,
+    remember,
+    sessions,
+)
 
 DEMO = KnownSession(
     name="demo",
@@ -55,6 +62,14 @@ def test_a_session_is_remembered_and_replaced() -> None:
     remember(changed)
     assert find_session("demo") == changed
     assert sessions() == [changed]
+
+
+def test_a_session_is_forgotten_whether_it_was_known_or_not() -> None:
+    remember(DEMO)
+    remember(named("other"))
+    forget("demo")
+    forget("demo")
+    assert sessions() == [named("other")]
 
 
 def test_nothing_was_started_here_yet() -> None:

@@ -198,6 +198,31 @@ def told(status: object, error: object = None) -> dict[str, Any]:
         ),
         ({"state_age": -15.0}, Word.RECORDING, ""),
         ({"state_age": -15.1}, Word.STALLED, "its state is from the future: a clock was stepped"),
+        (
+            {"state_age": 40.0, "log_age": 2.0},
+            Word.STALLED,
+            "its state could not be written for 40 s; see its log",
+        ),
+        (
+            {"state_age": 40.0, "log_age": 38.0},
+            Word.STALLED,
+            "hung: the process lives but has told nothing for 40 s",
+        ),
+        (
+            {"recorder": Process.GONE, "lock_holder": 8, "state_age": 20.0},
+            Word.STALLED,
+            "pid 8 can not write its state",
+        ),
+        (
+            {"recorder": Process.GONE, "lock_holder": 8, "disk_free": 0},
+            Word.STALLED,
+            "pid 8 can not write its state: the disk of its files is full",
+        ),
+        (
+            {"recorder": Process.GONE, "state_age": 40.0},
+            Word.STALLED,
+            "the recorder ended, and its supervisor has not started another",
+        ),
         ({"lock_holder": 7, "state_age": 3.0}, Word.RECORDING, ""),
         ({"lock_holder": 8, "state_age": 1.0}, Word.RECORDING, ""),
         (
