@@ -14,7 +14,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import patch
 
+from kline_ops import service
 from kline_ops.config.settings import Settings, load_settings
 from kline_ops.exchange import chaos
 from kline_ops.exchange.faults import Fault, FaultKind
@@ -23,6 +25,7 @@ from kline_ops.exchange.parameters import fault_text
 from kline_ops.exchange.server import ExchangeServer
 from kline_ops.exchange.session import ExchangeOptions
 from kline_ops.market.timestamp import to_ms
+from kline_ops.record import outbox
 from kline_ops.service import Session, new_journal
 from tests.simulation.month import moment
 from tests.support.disks import Crash, CrashingDisk
@@ -37,8 +40,11 @@ _BEGIN_MS = to_ms("2026-01-01T00:00:30Z")
 KINDS = frozenset(FaultKind) - {FaultKind.AMEND, FaultKind.SKEW}
 #: These change the market itself, which all addresses share.
 _OF_THE_MARKET = frozenset({FaultKind.MAINTENANCE, FaultKind.QUIET})
-#: Updates are as seldom as the stall time-out lets them be; the rest is as a user has it.
+#: Updates are as seldom as the stall time-out lets them be.
 _UPDATE_MS = 20_000
+#: Seconds between two looks at the clocks, and at the lock and the file while nothing is written. Nobody
+#: touches either here, and at one a second (as a user has it) they are a third of a day's work.
+_LOOK_EVERY = 5.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,11 @@ def run_sockets(seed: int, seconds: float = DAY, pace: Pace | None = None) -> So
     pace = pace or Pace()
     run = SocketRun(seed, draw_faults(seed, seconds, pace))
     # A session that crashed may still be writing its state while the folder is removed.
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        patch.object(service, "_CLOCKS_EVERY", _LOOK_EVERY),
+        patch.object(outbox, "_CHECK_EVERY", _LOOK_EVERY),
+    ):
         run_virtual(lambda clock: _Day(run, pace, Path(folder), clock, seconds).play(), _BEGIN_MS)
     return run
 
