@@ -31,7 +31,8 @@ ctl() { systemctl --user --no-pager "$@" 2>/dev/null; }
 show() { ctl show -P "$1" kline-ops-demo.service; }
 until_so() { for _ in $(seq 300); do eval "$1" && return; sleep 0.1; done; echo "failed: $1"; }
 
-until_so 'ctl list-units >/dev/null'
+until_so 'ctl list-units >/dev/null' >/dev/null
+ctl list-units >/dev/null || { echo "no manager"; kill -9 $manager; exit; }
 ctl start kline-ops-demo.service; echo "start: $?"
 echo "active: $(show ActiveState)"
 until_so '[ "$(show StatusText)" = RECORDING ]'
@@ -89,6 +90,8 @@ def test_systemd_runs_watches_and_stops_it(machine: Machine) -> None:
         ["unshare", "-pmf", "--mount-proc", "--kill-child", "sh", "-c", _SCRIPT],
         env=machine.environ, cwd="/", capture_output=True, text=True, check=False, timeout=150,
     )  # fmt: skip
+    if ran.stdout.startswith("no manager"):
+        pytest.skip("a manager of its own does not start here")
     assert ran.stdout.splitlines() == [
         "start: 0", "active: active", "look: 0", "timer: active", "restart: 0",
         "stop: 0", "result: success", "timer after: inactive", "left: 0",
