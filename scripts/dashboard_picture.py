@@ -48,9 +48,13 @@ def capture(kline_ops: str, width: int, height: int, seconds: float) -> str:
         try:
             time.sleep(seconds)
             shown = [*tmux, "capture-pane", "-e", "-p", "-t", "demo"]
-            return subprocess.run(
-                shown, env=environ, capture_output=True, text=True, check=True
-            ).stdout
+            while True:
+                pane = subprocess.run(
+                    shown, env=environ, capture_output=True, text=True, check=True
+                ).stdout
+                if "connections" not in pane:
+                    return pane
+                time.sleep(1)  # the connection is being renewed: a second later it has been
         finally:
             subprocess.run([*tmux, "send-keys", "-t", "demo", "q"], env=environ, check=False)
             time.sleep(2)

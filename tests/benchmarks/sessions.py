@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.support.machine import Machine
+from tests.support.machine import Machine, until
 from tests.support.trial import write_config
 
 TIMES = 5
@@ -53,7 +54,7 @@ def main() -> None:
         exchange = subprocess.Popen(EXCHANGE, stdout=subprocess.DEVNULL, env=machine.environ)
         stack.callback(exchange.wait, 10)
         stack.callback(exchange.send_signal, signal.SIGTERM)
-        time.sleep(2)
+        until(listens)
         config = write_config(
             Path(name), f"ws://127.0.0.1:{PORT}/ws", f"http://127.0.0.1:{PORT}",
             record__backfill=False,
@@ -79,6 +80,12 @@ def main() -> None:
             both.append(session.takes("stop") + session.start())
         time.sleep(3)
         show(f"stop, then start ({TIMES} times)", both, session.missing() - before)
+
+
+def listens() -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", int(PORT)), 1):
+        return True
+    return False
 
 
 def show(what: str, seconds: list[float], lost: int | None = None) -> None:
