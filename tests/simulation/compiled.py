@@ -19,10 +19,10 @@ _HOME = ROOT / ".simulate"
 _MODULES = (
     *(
         f"kline_ops/feed/{name}"
-        for name in ("plan", "silence", "link", "endpoints", "attempts", "happenings")
+        for name in ("plan", "silence", "link", "endpoints", "attempts", "happenings", "states")
     ),
     *(f"kline_ops/record/{name}" for name in ("pursuit", "sequence", "witness", "page")),
-    *(f"kline_ops/market/{name}" for name in ("server_time", "interval", "span")),
+    *(f"kline_ops/market/{name}" for name in ("server_time", "interval", "span", "stream")),
     *(
         f"kline_ops/resilience/{name}"
         for name in ("circuit_breaker", "rate_limiter", "backoff", "time_trigger")

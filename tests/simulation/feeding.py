@@ -118,12 +118,12 @@ class SimFeed:
         # A message or a write that changed nothing moves no deadline nearer: the timer may ring in vain.
         moved = actions or not isinstance(happening, (rules.Delivered, rules.Settled))
         if moved or now >= self._wake_at:
-            self._set_timer(now)
+            self._set_timer(self.plan.wake_at(), now)
         if actions:
             self._tell_settled()
 
-    def _set_timer(self, now: float) -> None:
-        wake_at = max(self.plan.wake_at(), now)
+    def _set_timer(self, wake_at: float, now: float) -> None:
+        wake_at = max(wake_at, now)
         if wake_at != self._wake_at or wake_at == now:
             self._wake_at = wake_at
             if wake_at != float("inf"):
@@ -133,9 +133,9 @@ class SimFeed:
         if wake_at != self._wake_at or self.dead:
             return  # it was set anew meanwhile
         self._wake_at = float("inf")
-        now = self._world.now
-        if self.plan.wake_at() > now:
-            self._set_timer(now)  # messages have moved the deadline since
+        now, again_at = self._world.now, self.plan.wake_at()
+        if again_at > now:
+            self._set_timer(again_at, now)  # messages have moved the deadline since
         else:
             self._apply(rules.Tick())
 

@@ -41,16 +41,24 @@ class World:
         return lambda done: self.after(seconds, done, None)
 
 
-def start(script: Script, is_dead: Callable[[], bool]) -> None:
-    """Run a task: a generator that yields steps. It stops where it stands once its owner is dead."""
+class _Task:
+    """A script under way. It refers to nothing that refers to it, and is gone when it has ended."""
 
-    def go_on(value: object) -> None:
-        if is_dead():
+    def __init__(self, script: Script, is_dead: Callable[[], bool]) -> None:
+        self._script = script
+        self._is_dead = is_dead
+
+    def go_on(self, value: object) -> None:
+        if self._is_dead():
             return
+        script = self._script
         try:
             step = script.throw(value) if isinstance(value, Exception) else script.send(value)
         except StopIteration:
             return
-        step(go_on)
+        step(self.go_on)
 
-    go_on(None)
+
+def start(script: Script, is_dead: Callable[[], bool]) -> None:
+    """Run a task: a generator that yields steps. It stops where it stands once its owner is dead."""
+    _Task(script, is_dead).go_on(None)
