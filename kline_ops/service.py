@@ -222,7 +222,7 @@ class Session:
                     task.cancel()
                 await feed.close()
                 await self._step_aside()
-                unwritten = await recorder.close()
+                unwritten = await recorder.close(for_good=not self._makes_way)
         await self._last_words(unwritten)
 
     def _chore(self, work: Coroutine[Any, Any, None], name: str) -> None:

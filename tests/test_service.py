@@ -346,6 +346,31 @@ def test_a_stop_is_clean_and_quick(tmp_path: Path) -> None:
     assert kinds[-1] == "session_stopped"
 
 
+def test_a_stop_leaves_no_candle_behind_that_rest_has(tmp_path: Path) -> None:
+    """The close before the last never came, its grace is not over, and somebody ends the session."""
+
+    async def script(trial: Trial) -> None:
+        grid = trial.settings.stream.interval
+        trial.server.withhold("BTCUSDT", grid, grid.floor(trial.clock.wall_ms()) + 8_000)
+
+    trial = run_trial(tmp_path, 10, script)
+    assert_complete(trial)
+    state = trial.state()["metadata"]
+    assert (state["missing"], state["owed"]) == (0, len(trial.rows()))
+
+
+def test_a_stop_is_quick_where_rest_hangs(tmp_path: Path) -> None:
+    async def script(trial: Trial) -> None:
+        grid = trial.settings.stream.interval
+        await asyncio.sleep(5)
+        trial.server.withhold("BTCUSDT", grid, grid.floor(trial.clock.wall_ms()) + 3_000)
+        trial.server.apply(Fault(FaultKind.REST_SLOW, seconds=60, delay=30.0))
+
+    trial = run_trial(tmp_path, 10, script)
+    assert trial.clock.wall_ms() - trial.ended_ms < 3_000
+    assert len(trial.rows()) == len(trial.truth()) - 1
+
+
 def test_refused_tcp_is_told_in_plain_words(tmp_path: Path) -> None:
     async def script(trial: Trial) -> None:
         await asyncio.sleep(5)

@@ -114,6 +114,23 @@ class Filler:
             await self._news.wait()
             timer.cancel()
 
+    async def last_look(self, seconds: float) -> None:
+        """Ask once for what is due and not there, before nobody does until the next start.
+
+        Takes so many seconds at the most; :meth:`run` has ended before. Where it fails, the next
+        start asks. What is not there is no hole yet: its frame may have been under way.
+        """
+        if self._backfill is None or not self._pursuit.may_ask(self._clock.monotonic()):
+            return
+        if not self._server_time.heard or not self._wanting.has_begun():
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                for part in self._pursuit.to_ask(self._wanting.due(), self._clock.monotonic()):
+                    await self._fetch(self._backfill, part)
+        except Exception as error:  # noqa: BLE001 - a boundary: the end comes, whatever fails
+            _log.debug("the last look at REST failed: %s", error)
+
     def close(self) -> None:
         """Ask nothing more."""
         if self._backfill is not None:
@@ -186,17 +203,22 @@ class Filler:
 
     async def _ask(self, backfill: Backfill, part: Span) -> None:
         self._wanting.tell_hole(part)
-        interval = self._stream.interval
-        question = with_follower(interval, part, self._now_ms())
         self._deadline.set(self._clock.monotonic(), TOTAL_TIMEOUT)
-        candles = await backfill.candles(self._stream, question)
-        asked, good = answered(interval, part, candles, self._now_ms())
-        for candle in good:
-            self._wanting.fill(candle)
+        asked = await self._fetch(backfill, part)
         left = within(self._wanting.due(), asked)
         now = self._clock.monotonic()
         for span in self._pursuit.answered(asked, left, now, self._now_ms()):
             self._wanting.give_up(span)
+
+    async def _fetch(self, backfill: Backfill, part: Span) -> Span:
+        """Take in what REST has of it; answers what of it that was asked about."""
+        interval = self._stream.interval
+        question = with_follower(interval, part, self._now_ms())
+        candles = await backfill.candles(self._stream, question)
+        asked, good = answered(interval, part, candles, self._now_ms())
+        for candle in good:
+            self._wanting.fill(candle)
+        return asked
 
     def failed(self, error: Exception) -> None:
         """REST could not be asked, here or by who asked it for something else: told, and kept to."""

@@ -34,6 +34,9 @@ REST = "rest"
 #: How many candles back the last one is looked for, where no stream has told of any: a page of REST.
 _LOOK_BACK = 999
 
+#: Seconds that REST has to answer when the recorder is told to end.
+_LAST_LOOK = 1.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -231,16 +234,20 @@ class Recorder:
     def _slots(self, spans: Iterable[Span]) -> int:
         return sum(self.interval.slots(*span) for span in spans)
 
-    async def close(self) -> int:
-        """Write what is pending, sync it, let go of the file. Bounded, whatever the disk does.
+    async def close(self, *, for_good: bool = True) -> int:
+        """Write what is pending, sync it, let go of the file. Bounded, whatever the disk and REST do.
 
+        ``for_good``: nobody takes over. What the stream did not bring of the candles that have closed is
+        asked for once more then; a connection is told of none of them.
         Returns how many candles could not be written; REST has them at the next start.
         """
-        tasks = [*self.tasks, *self._looks]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self.on_missed = lambda _open_ms: None
+        await _cancelled([*self.tasks[1:], *self._looks])
+        if for_good and self.tasks:
+            self._grace_ms = 0
+            await self._filler.last_look(_LAST_LOOK)
         self._filler.close()
+        await _cancelled(self.tasks[:1])
         return await self._outbox.close()
 
     def _take(self, candle: Candle, source: str) -> None:
@@ -347,3 +354,10 @@ class Recorder:
             last=timestamp.to_text(self.interval.shift(span.end, -1)),
             candles=self.interval.slots(*span),
         )
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
+    waited = list(tasks)
+    for task in waited:
+        task.cancel()
+    await asyncio.gather(*waited, return_exceptions=True)
