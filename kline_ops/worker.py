@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from queue import SimpleQueue
 from typing import ParamSpec, TypeVar
 
@@ -53,6 +53,37 @@ class Worker(Executor):
             _do(job)
             # A thread that waits for its next job must not keep the last one alive.
             del job
+
+
+class HangsError(Exception):
+    """A call has not come back."""
+
+
+class Patient:
+    """Makes calls that may hang, one at a time, and waits for each only so long.
+
+    One that has not come back is waited for first at the next: what hangs costs one thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._hanging: Future[object] | None = None
+
+    def call(self, seconds: float, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """What it answers, or raises.
+
+        Raises:
+            HangsError: it has not come back within so many seconds, or one before has not.
+        """
+        if self._hanging is not None and not wait({self._hanging}, seconds).done:
+            raise HangsError
+        worker = Worker(self._name)
+        future = worker.submit(fn, *args, **kwargs)
+        worker.shutdown(wait=False)
+        self._hanging = None if wait({future}, seconds).done else future  # type: ignore[assignment]
+        if self._hanging is not None:
+            raise HangsError
+        return future.result()
 
 
 def _do(job: _Job) -> None:

@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from kline_ops.worker import Worker
+from kline_ops.worker import HangsError, Patient, Worker
 
 
 class Thing:
@@ -158,3 +158,17 @@ def test_a_thread_that_waits_keeps_nothing_of_its_last_call_alive(
     del thing, future
     assert gone(seen)
     worker.shutdown()
+
+
+def test_what_hangs_is_waited_for_so_long_and_costs_one_thread() -> None:
+    patient, answers = Patient("patient"), threading.Event()
+    assert patient.call(10.0, pow, 2, 3) == 8
+    before = threading.active_count()
+    for _ in range(3):
+        with pytest.raises(HangsError):
+            patient.call(0.05, answers.wait, 30)
+    assert threading.active_count() <= before + 1
+    answers.set()
+    assert patient.call(10.0, pow, 2, 4) == 16
+    with pytest.raises(ZeroDivisionError):
+        patient.call(10.0, divmod, 1, 0)

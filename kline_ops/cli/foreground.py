@@ -13,14 +13,14 @@ from kline_ops.cli.known import remember_session
 from kline_ops.cli.pane import Pane
 from kline_ops.clock import SystemClock
 from kline_ops.config.settings import Settings
+from kline_ops.kit.shutdown import ending_signals
 from kline_ops.observe.logs import Logging, log_event
 from kline_ops.ops.care import MAKE_WAY
 from kline_ops.ops.notify import Notifier
 from kline_ops.ops.supervise import KEEPER_VARIABLE, RENEW, SUCCESSOR_VARIABLE
 from kline_ops.record.journal import Journal
+from kline_ops.resilience.shutdown import ENDING
 from kline_ops.service import Host, Session
-
-_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
 async def record(settings: Settings, journal: Journal, preset: str, *, plain: bool = False) -> None:
@@ -61,9 +61,9 @@ async def record(settings: Settings, journal: Journal, preset: str, *, plain: bo
             ),
         )
         loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
-            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
-                continue  # started by nohup: it is to outlive its terminal
+        # No GracefulShutdown: the one thing to do at the end has a time-out of its own, Ctrl+C may be
+        # asked for twice, and a second SIGTERM must not cost what is on its way to the disk.
+        for number in ending_signals((*ENDING, signal.SIGQUIT)):
             loop.add_signal_handler(number, pane.signalled, number, session)
         # Meant for a supervisor, which this process may have been taken for.
         signal.signal(RENEW, signal.SIG_IGN)

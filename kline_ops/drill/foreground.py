@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +13,7 @@ from kline_ops.drill.plan import Plan
 from kline_ops.drill.report import Report
 from kline_ops.drill.run import Drill, Tell
 from kline_ops.errors import InputError, KlineOpsError
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from kline_ops.resilience.shutdown import ENDING
 
 
 def conduct(
@@ -40,7 +38,7 @@ def conduct(
 async def _conduct(drill: Drill) -> Report:
     running = asyncio.ensure_future(drill.run())
     loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
+    for number in ENDING:
         # Once: the recorder is to be ended in peace, whoever is impatient.
         loop.add_signal_handler(number, lambda: running.cancelling() or running.cancel())
     with contextlib.suppress(asyncio.CancelledError):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import signal
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 
 from kline_ops.errors import InputError
 from kline_ops.exchange.faults import Fault
 from kline_ops.exchange.server import ExchangeServer
+from kline_ops.resilience.shutdown import ENDING
 
 
 async def serve_until_signalled(
@@ -29,7 +29,7 @@ async def serve_until_signalled(
     """
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING:
         loop.add_signal_handler(number, ended.set)
     async with AsyncExitStack() as running:
         for server in servers:

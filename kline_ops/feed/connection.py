@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
@@ -39,12 +40,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Seconds. ``tls`` is made once for a session: a fresh one costs 16 ms a connect."""
+    """Seconds. ``tls`` is made once for a session: a fresh one costs 16 ms a connect.
+
+    ``text``: text messages arrive as ``str``, as they were sent; else all arrive as ``bytes``.
+    """
 
     open_timeout: float = 30.0
     ping_interval: float = 15.0
     ping_timeout: float = 10.0
     tls: ssl.SSLContext | None = None
+    text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,8 @@ class Ending:
     status: int | None = None
     #: Seconds that the exchange asks to stay away (429, 418).
     retry_after: float | None = None
+    #: The code that we closed with, where we did.
+    sent: int | None = None
 
 
 class _OneAttempt(connect):
@@ -77,7 +84,7 @@ class Connection:
         *,
         clock: Clock,
         on_open: Callable[[], None],
-        on_frame: Callable[[bytes], None],
+        on_frame: Callable[[Any], None],
     ) -> None:
         self.url = url
         self._options = options
@@ -100,6 +107,9 @@ class Connection:
             return Ending(None, f"no handshake within {self._options.open_timeout:g} s")
         except (OSError, WebSocketException, EOFError) as error:
             return Ending(None, root_cause(error))
+        except ValueError:
+            # Of the library, about a port that is no number; its words may hold a password.
+            return Ending(None, "its proxy's address is no good: see HTTPS_PROXY and ALL_PROXY")
         try:
             self._on_open()
             ending = await self._deliver(self._socket)
@@ -112,6 +122,11 @@ class Connection:
                 task.cancel()
         await self._socket.close()
         return ending
+
+    @property
+    def is_open(self) -> bool:
+        """Has there been a handshake?"""
+        return self._socket is not None
 
     def close(self) -> bool:
         """Begin to close; :meth:`run` answers when that is done. False while there is no socket."""
@@ -126,17 +141,38 @@ class Connection:
 
     def subscribe_anew(self, stream: str) -> None:
         """Leave the stream and subscribe to it again, at the pace that the exchange allows."""
-        if self._socket is not None:
-            task = asyncio.create_task(self._subscribe_anew(self._socket, stream), name="subscribe")
+        controls = []
+        for method in ("UNSUBSCRIBE", "SUBSCRIBE"):
+            self._ids += 1
+            controls.append(messages.control(method, [stream], self._ids))
+        self.say(controls)
+
+    def say(self, controls: Sequence[str | bytes]) -> None:
+        """Send these one after another, at the pace that the exchange allows; does not wait."""
+        if self._socket is not None and controls:
+            task = asyncio.create_task(self._say(self._socket, controls), name="subscribe")
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
 
-    async def _subscribe_anew(self, socket: ClientConnection, stream: str) -> None:
+    async def send(self, message: str | bytes) -> bool:
+        """Send at once; waits where the peer is slow to read. False: it is over, or not open yet.
+
+        Raises:
+            TypeError: neither text nor bytes.
+        """
+        if self._socket is None:
+            return False
         try:
-            for method in ("UNSUBSCRIBE", "SUBSCRIBE"):
+            await self._socket.send(message)
+        except ConnectionClosed:
+            return False
+        return True
+
+    async def _say(self, socket: ClientConnection, controls: Sequence[str | bytes]) -> None:
+        try:
+            for control in controls:
                 await self._turn()
-                self._ids += 1
-                await socket.send(messages.control(method, [stream], self._ids))
+                await socket.send(control)
         except ConnectionClosed:
             pass  # its end is told by whoever reads from it
 
@@ -159,9 +195,10 @@ class Connection:
         )
 
     async def _deliver(self, socket: ClientConnection) -> Ending:
+        decode = None if self._options.text else False
         try:
             while True:
-                self._on_frame(await socket.recv(decode=False))
+                self._on_frame(await socket.recv(decode=decode))
         except ConnectionClosed as closed:
             return _named(closed)
 
@@ -182,5 +219,6 @@ def _named(closed: ConnectionClosed) -> Ending:
     if closed.rcvd is not None:
         return Ending(closed.rcvd.code, closed.rcvd.reason or "closed by the exchange")
     if closed.sent is not None:
-        return Ending(ABNORMAL, closed.sent.reason or "closed by us, without an answer")
+        reason = closed.sent.reason or "closed by us, without an answer"
+        return Ending(ABNORMAL, reason, sent=closed.sent.code)
     return Ending(ABNORMAL, "connection lost without a close frame")

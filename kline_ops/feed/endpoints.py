@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from kline_ops import events
 from kline_ops.events import Event
-from kline_ops.resilience.circuit_breaker import BreakerState, CircuitBreaker
+from kline_ops.resilience.circuit_breaker import Breaker, BreakerState
 
 #: HTTP statuses that are lasting for a host.
 LASTING = frozenset({403, 451})
@@ -41,7 +41,7 @@ class BreakerOptions:
 class _Endpoint:
     url: str
     rank: int
-    breaker: CircuitBreaker
+    breaker: Breaker
     refused_at: float | None = None
     #: When it was last in use or probed (monotonic seconds).
     left_at: float = field(default=float("-inf"))
@@ -64,7 +64,7 @@ class Endpoints:
             url: _Endpoint(
                 url,
                 rank,
-                CircuitBreaker(options.failures, options.cooldown, options.successes),
+                Breaker(options.failures, options.cooldown, options.successes),
             )
             for rank, url in enumerate(dict.fromkeys(urls))
         }

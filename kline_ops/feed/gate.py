@@ -48,9 +48,10 @@ class Gate:
             self._thread().submit(lambda: budget.refused("connect", seconds))
 
     def close(self) -> None:
-        """Ask nothing more."""
+        """Let its thread go; whoever asks again has another one."""
         if self._worker is not None:
             self._worker.shutdown(wait=False)
+            self._worker = None
 
     def _thread(self) -> Worker:
         if self._worker is None:

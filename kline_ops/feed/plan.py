@@ -69,6 +69,7 @@ class Plan:
         attempts: Attempts,
         timing: Timing,
         want: int = 1,
+        last_number: int = 0,
     ) -> None:
         self._streams = frozenset(streams)
         #: (now in ms, near in s) → the close to stay for: the next one if near, else the last one.
@@ -79,7 +80,8 @@ class Plan:
         self._want = want
         self._silence = Silence(timing.stall, timing.proof)
         self._settled_before_ms = 0
-        self._numbers = 0
+        #: The number of the newest connection: they go on from here.
+        self.last_number = last_number
         self.links: dict[int, Link] = {}
 
     def advance(self, happening: Happening, now: float, now_ms: int) -> list[Action]:
@@ -364,9 +366,9 @@ class Plan:
         return actions
 
     def _open(self, now: float, endpoint: str, *, probe: bool = False) -> Open:
-        self._numbers += 1
-        self.links[self._numbers] = Link(self._numbers, now, endpoint, probe=probe)
-        return Open(self._numbers)
+        self.last_number += 1
+        self.links[self.last_number] = Link(self.last_number, now, endpoint, probe=probe)
+        return Open(self.last_number)
 
 
 def _in_use(links: list[Link]) -> set[str]:

@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 from kline_ops import events
 from kline_ops.clock import Clock
 from kline_ops.events import Bus
-from kline_ops.feed.feed import Feed
 from kline_ops.market import timestamp
-from kline_ops.market.server_time import ServerTime
 from kline_ops.resilience import TimeTrigger
 
 #: The time is looked at this often (s) at the latest: the exchange's time may leap, after a suspend too.
 _LONGEST_SLEEP = 10.0
 #: Seconds between two looks whether the exchange has told its time at all.
 _UNTIL_HEARD = 0.1
+
+
+class Renewable(Protocol):
+    """What is renewed: a feed."""
+
+    def live_since(self) -> float | None:
+        """Since when (monotonic seconds) it has delivered through the connection in charge."""
+
+    def replace(self, why: str) -> None:
+        """Let a successor take over; nothing is closed before."""
+
+
+class TimeSource(Protocol):
+    """Whose time the boundaries are of: the exchange's, as it is known here."""
+
+    @property
+    def heard(self) -> bool:
+        """Whether it can be relied on yet."""
+
+    def now_ms(self, monotonic: float) -> int:
+        """Milliseconds since the epoch."""
 
 
 class Rotation:
@@ -29,11 +49,11 @@ class Rotation:
         trigger: TimeTrigger,
         margin: float,
         shortest: float,
-        feed: Feed,
+        feed: Renewable,
         *,
         bus: Bus,
         clock: Clock,
-        server_time: ServerTime,
+        server_time: TimeSource,
     ) -> None:
         self._trigger = trigger
         self._margin = margin

@@ -3,7 +3,7 @@
 CLOSED lets everything through. After ``failures`` in a row it is OPEN: to be left alone. When
 ``cooldown`` seconds have passed it is HALF_OPEN and lets one probe through; ``successes`` of those
 close it, one failure opens it again. What counts as a success is the caller's to say: for an
-exchange it is data that lasted, never a handshake.
+exchange it is data that lasted, never a handshake. ``kit/breaker.py`` puts it around calls.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ BREAKER = {
 }
 
 
-class CircuitBreaker:
+class Breaker:
     """One breaker. ``now`` is in seconds on a monotonic clock; ``cooldown`` in seconds.
 
-    >>> breaker = CircuitBreaker(failures=2, cooldown=60.0)
+    >>> breaker = Breaker(failures=2, cooldown=60.0)
     >>> breaker.failed(0.0), breaker.failed(1.0)
     (False, True)
     >>> breaker.allows(30.0), breaker.allows(61.0)
@@ -75,6 +75,13 @@ class CircuitBreaker:
             return self._probe_at is None or now >= self._probe_at + self._cooldown
         return self.state is BreakerState.CLOSED
 
+    def remaining(self, now: float) -> float:
+        """Seconds until a try may begin, 0.0 if it may now; sooner, where a probe reports before."""
+        if self.allows(now):
+            return 0.0
+        since = self._probe_at if self.state is BreakerState.HALF_OPEN else self.failed_at
+        return max(0.0, (since or 0.0) + self._cooldown - now)
+
     def began(self, now: float) -> None:
         """A try begins, allowed or not."""
         self.allows(now)
@@ -89,6 +96,10 @@ class CircuitBreaker:
         if self.state is BreakerState.CLOSED:
             return self.failures >= self._threshold and self._turn(BreakerTurn.TRIPPED)
         return self._turn(BreakerTurn.FAILED)
+
+    def abandoned(self) -> None:
+        """A try ended without an answer to the question: the next one may be the probe."""
+        self._probe_at = None
 
     def succeeded(self, now: float) -> bool:
         """A try came to what it was for. True if that closed the breaker."""

@@ -6,6 +6,7 @@ apart only when somebody sets the wall clock, or slowly, when NTP steers it.
 
 from __future__ import annotations
 
+from kline_ops.clock import Reading
 from kline_ops.events import ClockSkewed, ClockStepped, Event, Suspended
 
 #: Less than this (s) is not worth telling.
@@ -16,13 +17,24 @@ _RIGHT = 0.5
 _SLEW = 500e-6
 
 
+def between(before: Reading, now: Reading) -> tuple[float, float]:
+    """How long the machine slept, and how far its wall clock was stepped besides, in seconds.
+
+    0 for what is not worth telling.
+    """
+    slept, awake = now.asleep - before.asleep, now.monotonic - before.monotonic
+    step = (now.wall_ms - before.wall_ms) / 1000.0 - awake - slept
+    is_step = abs(step) > _NOTABLE + _SLEW * abs(awake)
+    return (slept if slept > _NOTABLE else 0.0), (step if is_step else 0.0)
+
+
 class ClockWatch:
     """Compares each look with the one before, so that what NTP steers does not add up."""
 
     def __init__(self) -> None:
         #: Seconds that the wall clock is ahead of the exchange's time; None while that is not known.
         self.skew: float | None = None
-        self._before: tuple[int, float, float] | None = None
+        self._before: Reading | None = None
         self._told_skew: float | None = None
 
     def look(
@@ -32,16 +44,15 @@ class ClockWatch:
 
         ``exchange_ms`` is None while the exchange has not told its time, or not since a suspend.
         """
-        before_ms, before, asleep_before = self._before or (wall_ms, monotonic, asleep)
-        self._before = wall_ms, monotonic, asleep
-        slept, awake = asleep - asleep_before, monotonic - before
-        step = (wall_ms - before_ms) / 1000.0 - awake - slept
+        now = Reading(wall_ms, monotonic, asleep)
+        slept, step = between(self._before or now, now)
+        self._before = now
         told: list[Event] = []
-        if slept > _NOTABLE:
+        if slept:
             told.append(Suspended(seconds=round(slept, 3)))
             # Carried by the monotonic clock, which has missed that.
             exchange_ms = None
-        if abs(step) > _NOTABLE + _SLEW * awake:
+        if step:
             told.append(ClockStepped(seconds=round(step, 3)))
         self.skew = None if exchange_ms is None else round((wall_ms - exchange_ms) / 1000.0, 3)
         return told + self._judge_skew()

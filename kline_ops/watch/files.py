@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
+
+#: No file of ours is larger (bytes); what is, is not read to its end.
+_MOST = 16 << 20
 
 
 def write_json(path: Path, value: Json) -> None:
@@ -40,7 +45,26 @@ def section(value: Json | None, key: str) -> Json:
 def read_json(path: Path) -> Json | None:
     """The object in a file; None where there is none, or it is torn."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_small(path)[0])
     except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def read_small(path: Path, most: int = _MOST) -> tuple[bytes, os.stat_result]:
+    """What is in a file, up to so many bytes, and what the file is.
+
+    Raises:
+        OSError: it can not be read, or is no regular file: a FIFO would be waited at for ever.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        told = os.fstat(handle)
+        if not stat.S_ISREG(told.st_mode):
+            if stat.S_ISDIR(told.st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            raise OSError(errno.EINVAL, "it is no regular file")
+        with open(handle, "rb", closefd=False) as file:
+            return file.read(most), told
+    finally:
+        os.close(handle)

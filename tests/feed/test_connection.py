@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from kline_ops.clock import SystemClock
 from kline_ops.feed.connection import Connection, Ending, Options
 
@@ -35,3 +37,24 @@ def test_a_redirect_is_not_followed() -> None:
     ending, attempts = asyncio.run(main())
     assert (ending.code, ending.status) == (None, 302)
     assert attempts == 1
+
+
+def test_a_proxy_that_can_not_be_is_told_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://user:s3cret@proxy.example:notaport")
+    monkeypatch.setenv("no_proxy", "")
+
+    async def main() -> Ending:
+        connection = Connection(
+            "wss://exchange.example/ws/btcusdt@kline_1m",
+            Options(open_timeout=5.0),
+            clock=SystemClock(),
+            on_open=lambda: None,
+            on_frame=lambda _frame: None,
+        )
+        return await connection.run()
+
+    ending = asyncio.run(main())
+    assert "HTTPS_PROXY" in ending.reason
+    assert "s3cret" not in ending.reason

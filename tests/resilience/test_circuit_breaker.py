@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from kline_ops.resilience.circuit_breaker import (
     BREAKER,
+    Breaker,
     BreakerState,
     BreakerTurn,
-    CircuitBreaker,
 )
 
 CLOSED, OPEN, HALF_OPEN = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN
@@ -27,7 +27,7 @@ def test_the_table_holds_these_steps_and_no_other() -> None:
 
 
 def test_it_opens_at_the_threshold_and_says_so_once() -> None:
-    breaker = CircuitBreaker(failures=3, cooldown=60.0)
+    breaker = Breaker(failures=3, cooldown=60.0)
     assert [breaker.failed(now) for now in (1.0, 2.0, 3.0, 4.0)] == [False, False, True, False]
     assert not breaker.allows(63.9)
     assert breaker.allows(64.0)
@@ -35,7 +35,7 @@ def test_it_opens_at_the_threshold_and_says_so_once() -> None:
 
 
 def test_a_failed_probe_opens_it_again_for_a_whole_cool_down() -> None:
-    breaker = CircuitBreaker(failures=1, cooldown=10.0)
+    breaker = Breaker(failures=1, cooldown=10.0)
     breaker.failed(0.0)
     breaker.began(10.0)
     assert not breaker.allows(10.1)
@@ -45,7 +45,7 @@ def test_a_failed_probe_opens_it_again_for_a_whole_cool_down() -> None:
 
 
 def test_so_many_successes_close_it() -> None:
-    breaker = CircuitBreaker(failures=1, cooldown=10.0, successes=2)
+    breaker = Breaker(failures=1, cooldown=10.0, successes=2)
     breaker.failed(0.0)
     assert breaker.allows(10.0)
     assert not breaker.succeeded(10.5)
@@ -56,7 +56,7 @@ def test_so_many_successes_close_it() -> None:
 
 
 def test_a_try_in_spite_of_it_that_works_closes_it_at_once() -> None:
-    breaker = CircuitBreaker(failures=1, cooldown=60.0)
+    breaker = Breaker(failures=1, cooldown=60.0)
     breaker.failed(0.0)
     breaker.began(5.0)
     assert breaker.succeeded(20.0)
@@ -64,7 +64,7 @@ def test_a_try_in_spite_of_it_that_works_closes_it_at_once() -> None:
 
 
 def test_a_success_in_between_starts_the_count_anew() -> None:
-    breaker = CircuitBreaker(failures=3)
+    breaker = Breaker(failures=3)
     for now in range(20):
         assert not breaker.failed(float(now))
         assert not breaker.failed(float(now))
@@ -81,7 +81,7 @@ STEPS = st.lists(
 def test_whatever_happens_it_lets_a_try_through_after_a_cool_down(
     failures: int, cooldown: float, successes: int, steps: list[tuple[str, float]]
 ) -> None:
-    breaker, now = CircuitBreaker(failures, cooldown, successes), 0.0
+    breaker, now = Breaker(failures, cooldown, successes), 0.0
     for name, wait in steps:
         now += wait
         getattr(breaker, name)(now)
@@ -91,7 +91,7 @@ def test_whatever_happens_it_lets_a_try_through_after_a_cool_down(
 
 @pytest.mark.parametrize("threshold", [1, 2, 7])
 def test_one_probe_at_a_time(threshold: int) -> None:
-    breaker = CircuitBreaker(failures=threshold, cooldown=5.0)
+    breaker = Breaker(failures=threshold, cooldown=5.0)
     for _ in range(threshold):
         breaker.failed(0.0)
     allowed = 0

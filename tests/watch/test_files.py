@@ -1,6 +1,7 @@
 """Small JSON files: whole at every moment, whatever reads, dies or fails meanwhile."""
 
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kline_ops.watch.files import read_json, write_json
+from kline_ops.watch.sight import sight_of
 
 WRITER = """
 import sys
@@ -144,3 +146,24 @@ def test_two_threads_do_not_tear_each_others_file(tmp_path: Path) -> None:
         {"name": f"{n}.json", "number": 49} for n in range(3)
     ]
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path) -> None:
+    """A FIFO has no end, and a device neither."""
+    fifo = tmp_path / "state.json"
+    os.mkfifo(fifo)
+    assert read_json(fifo) is None
+    assert read_json(tmp_path) is None
+    assert read_json(Path("/dev/zero")) is None
+    sight = sight_of(fifo)
+    assert (sight.content, sight.is_there) == (None, True)
+    assert sight.problem == "its state file can not be read: it is no regular file"
+
+
+def test_what_is_too_large_to_be_ours_is_not_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    with path.open("wb") as file:
+        file.write(b'{"a": 1}')
+        file.truncate(1 << 40)
+    assert read_json(path) is None
+    assert sight_of(path).problem == "its state file is torn"
