@@ -7,6 +7,8 @@ from pathlib import Path
 
 #: What tells where this machine's sessions and their files are.
 PLACES = ("XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")
+#: What tells where the keys to encrypted configs are.
+KEYS = ("SOPS_AGE_KEY_FILE", "SOPS_AGE_SSH_PRIVATE_KEY_FILE", "GNUPGHOME")
 
 
 def nearest(path: Path) -> Path:
@@ -14,6 +16,12 @@ def nearest(path: Path) -> Path:
     places = (path, *path.parents)
     # Path.exists raises PermissionError below a folder that may not be looked into.
     return next((place for place in places if os.path.exists(place)), places[-1])  # noqa: PTH110
+
+
+def absolute(path: str) -> str:
+    """As it is found from another folder, too. A home that there is not stays as it is named."""
+    # Path.expanduser raises RuntimeError there.
+    return str(Path(os.path.expanduser(path)).absolute())  # noqa: PTH111
 
 
 def machine_folder() -> Path:

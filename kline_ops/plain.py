@@ -24,6 +24,11 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(lambda found: _SHORT.get(found[0]) or f"\\u{ord(found[0]):04x}", text)
 
 
+def encodable(text: str) -> str:
+    """The text without the halves of characters that a file name may hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def without_colours(text: str) -> str:
     """What a terminal would show of a line: no colours, and the last of what overwrites itself."""
     return _SEQUENCE.sub("", text).rstrip("\r").rpartition("\r")[2]

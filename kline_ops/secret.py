@@ -2,7 +2,8 @@
 
 A value that is secret as a whole is a :class:`Secret`: it can be stored, compared and passed on, and
 whatever makes text of it gets ``…``. Of an address only a part is secret: :func:`shown_url` is what is
-told of it. :func:`redacted` is the net below both, for text that others wrote.
+told of it, and of one that only a service of its own understands no more than the scheme.
+:func:`redacted` is the net below both, for text that others wrote.
 """
 
 from __future__ import annotations
@@ -54,6 +55,14 @@ class Secret:
 
 #: RFC 3986, appendix B; the scheme may be missing, as in what a user mistyped.
 _PARTS = re.compile(r"((?:[^:/?#]+://)?)([^/?#]*)([^?#]*)((?:\?[^#]*)?)((?:#.*)?)", re.DOTALL)
+#: Whose host and path anybody may know. Of any other one (``tgram://``) all may be the password.
+_OPEN = frozenset(
+    {
+        "amqp", "file", "ftp", "git", "mongodb", "mysql", "nats", "postgres", "postgresql", "redis",
+        "s3", "ssh", "tcp", "tls", "unix", "ws", "wss",
+    }
+)  # fmt: skip
+_scheme_of = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?=://$)").search
 #: Webhooks, whose path is their password: what is told of it ends with the prefix.
 _WEBHOOKS = (
     ("hooks.slack.com", re.compile(r"/(?:services|workflows|triggers)/")),
@@ -80,12 +89,15 @@ def shown_url(url: str) -> str:
     """What may be told of an address: scheme, host, port and path, and the names in its query.
 
     ``ws://user:pw@host/ws?token=abc`` is ``ws://…@host/ws?token=…``; one without secrets stays as it is.
-    The token of a known webhook is hidden. It need be no good address: what is wrong with one is told.
+    The token of a known webhook is hidden; ``tgram://token/1`` is ``tgram://…``. It need be no good
+    address: what is wrong with one is told.
     """
     parts = _PARTS.fullmatch(url)
     if parts is None:
         return HIDDEN  # every text matches
     scheme, netloc, path, query, fragment = parts.groups()
+    if (named := _scheme_of(scheme)) is not None and not _is_open(named[0].lower()):
+        return scheme + (HIDDEN if len(url) > len(scheme) else "")
     user, at, host = netloc.rpartition("@")
     if not at and "@" in path and _is_no_port(netloc):
         # A password with a slash in it: what looks like the path ends with the host.
@@ -117,6 +129,11 @@ def _redact(found: re.Match[str]) -> str:
         return HIDDEN
     url = whole.rstrip(_AFTER)
     return shown_url(url) + whole[len(url) :]
+
+
+def _is_open(scheme: str) -> bool:
+    # The end of a colour may be glued to it: ``[31mhttps``.
+    return scheme in _OPEN or scheme.endswith(("http", "https"))
 
 
 def _is_no_port(netloc: str) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kline_ops.plain import visible, without_colours
+from kline_ops.plain import encodable, visible, without_colours
 
 
 @given(st.text())
@@ -39,3 +39,7 @@ def test_escaped_json_is_the_same_json(text: str) -> None:
 )
 def test_a_line_without_its_colours(text: str, shown: str) -> None:
     assert without_colours(text) == shown
+
+
+def test_what_a_file_name_may_hold_can_be_encoded() -> None:
+    assert encodable("a\udcffé") == "a?é"

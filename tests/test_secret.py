@@ -22,6 +22,9 @@ PLAIN = [url for venue in VENUES.values() for url in (venue.ws_url, venue.rest_u
     "ws://127.0.0.1:41233/ws",
     "https://api.telegram.org/docs",
     "http://x/ws",
+    "postgres://db/candles",
+    "file:///a/b",
+    "tgram://",
     "embedded exchange",
     "nowhere",
     "",
@@ -91,6 +94,10 @@ def test_an_address_without_secrets_is_told_as_it_is(url: str) -> None:
         ("https://api.telegram.org/bot1:tok/sendMessage", "https://api.telegram.org/bot…"),
         ("https://x.webhook.office.com/webhookb2/tok", "https://x.webhook.office.com/…"),
         ("https://hc-ping.com/tok", "https://hc-ping.com/…"),
+        ("tgram://123456:tok/12345", "tgram://…"),
+        ("discord://1/tok?a=b#c", "discord://…"),
+        ("workflows://h/tok/tok", "workflows://…"),
+        ("--to=Slack://tok/tok", "--to=Slack://…"),
         # What a user mistyped is told in an error.
         ("user:pw@host/ws?token=abc", "…@host/ws?token=…"),
         ("ws:/user:pw@host/x", "…@host/x"),
@@ -114,7 +121,9 @@ def test_the_secrets_of_an_address_are_not_told(url: str, told: str) -> None:
         ("> GET /ws/a@b?token=abc HTTP/1.1", "> GET /ws/a@b?token=… HTTP/1.1"),
         ("> Authorization: Basic dTpw", "> Authorization: …"),
         ("proxy-authorization: Basic dTpw\nnext", "proxy-authorization: …\nnext"),
+        ("\\u001b[31mhttps://h/a?t=abc", "\\u001b[31mhttps://h/a?t=…"),
         ("no address, and a /path?x=1", "no address, and a /path?x=1"),
+        ("notify 'tgram://1:tok/2', or pover://u@tok.", "notify 'tgram://…', or pover://…."),
     ],
 )  # fmt: skip
 def test_in_text_of_others_addresses_lose_their_secrets(text: str, told: str) -> None:

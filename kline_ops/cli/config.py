@@ -2,68 +2,91 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from kline_ops.cli.options import ConfigFile, NewName
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kline_ops.config.command import CommandSettings
+    from kline_ops.config.load import Loaded
+    from kline_ops.config.settings import Settings
 
 app = typer.Typer(help="Look at a session's config.", no_args_is_help=True)
 
 
 @app.command("check")
 def check(name: NewName, config: ConfigFile = None) -> None:
-    """Say whether a config can be used; the first error otherwise (exit 2)."""
-    import os
-
+    """Say whether a config can be used; else all that is wrong with it, a line each (exit 2)."""
+    from kline_ops.cli.given import printable
     from kline_ops.config.command import CommandSettings
-    from kline_ops.config.settings import load_session
-    from kline_ops.config.trust import check_trust
-    from kline_ops.ops import commands
+    from kline_ops.config.settings import examine
+    from kline_ops.errors import EXIT_USAGE, ConfigError
+    from kline_ops.secret import redacted
 
-    settings = load_session(name, config)
-    if isinstance(settings, CommandSettings):
-        commands.check(settings, os.environ)
-        typer.echo(f"{settings.path} is good: a command")
-        return
-    check_trust(settings, os.environ)
-    for warning in settings.warnings:
-        typer.echo(f"warning: {warning}", err=True)
-    typer.echo(f"{settings.path} is good: {settings.stream.symbol} {settings.stream.interval}")
+    def tell(word: str, text: str) -> None:
+        typer.echo(printable(" ".join(redacted(f"{word}: {text}").split())), err=True)
+
+    examined = examine(name, config)
+    problems, session = [*examined.problems], examined.session
+    if session is not None:
+        try:
+            _check_machine(session)
+        except ConfigError as error:
+            problems.append(error)
+    for problem in problems:
+        tell("error", problem.one_line())
+    for warning in (*examined.warnings, *_open_files(examined.loaded)):
+        tell("warning", warning)
+    for note in examined.notes:
+        tell("note", note)
+    if problems or session is None:
+        raise typer.Exit(EXIT_USAGE)
+    what = "a command"
+    if not isinstance(session, CommandSettings):
+        what = f"{session.stream.symbol} {session.stream.interval}"
+    typer.echo(printable(f"{session.path} is good: {what}"))
 
 
 @app.command("show")
 def show(name: NewName, config: ConfigFile = None) -> None:
-    """Print a config as it is used: defaults and the environment included."""
-    import msgspec
-    import yaml
-
+    """Print a config as it is used, each value with where it comes from."""
     from kline_ops.cli.given import printable
+    from kline_ops.config.settings import examine
+    from kline_ops.config.shown import shown
+
+    examined = examine(name, config)
+    if examined.session is None:
+        raise examined.problems[0]
+    for line in shown(examined.loaded, examined.session):
+        typer.echo(printable(line))
+
+
+def _check_machine(session: Settings | CommandSettings) -> None:
+    """What this machine has to have for it. Raises ConfigError."""
+    import os
+
+    from kline_ops.alerts.routes import check_alerts
     from kline_ops.config.command import CommandSettings
-    from kline_ops.config.settings import load_session
+    from kline_ops.config.trust import check_trust
+    from kline_ops.ops import commands
 
-    settings = load_session(name, config)
-    # ``str`` makes ``…`` of a secret.
-    tree = msgspec.to_builtins(settings.config, enc_hook=str)
-    tree["data_dir"] = str(settings.data_dir)
-    if isinstance(settings, CommandSettings):
-        tree = {key: tree[key] for key in ("data_dir", "ops")}
+    if isinstance(session, CommandSettings):
+        commands.check(session, os.environ)
     else:
-        urls = {"ws_url": settings.ws_url, "rest_url": settings.rest_url}
-        tree["binance"] |= urls
-    typer.echo(
-        printable(yaml.safe_dump(_shown(tree), sort_keys=False, allow_unicode=True).rstrip())
-    )
+        check_trust(session, os.environ)
+    check_alerts(session.config)
 
 
-def _shown(value: object) -> object:
-    """The same without what its addresses hold of secrets."""
-    from kline_ops.secret import redacted, shown_url
+def _open_files(loaded: Loaded) -> Iterator[str]:
+    """Files with secrets in clear text that others may read."""
+    from kline_ops.config.notices import secret_files
+    from kline_ops.ops.machine import modes
+    from kline_ops.watch.doctor import Level, secrets
 
-    match value:
-        case dict():
-            return {key: _shown(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [_shown(inner) for inner in value]
-        case str() if "://" in value:
-            # A command's words are no address, and may hold some.
-            return redacted(value) if " " in value else shown_url(value)
-    return value
+    for finding in secrets(modes(secret_files(loaded))):
+        if finding.level is not Level.OK:
+            yield f"{finding.told}: {finding.advice}"

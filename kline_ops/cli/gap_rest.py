@@ -126,7 +126,7 @@ async def pages(
 
 def _target(report: FileReport, one: Series, asked: Asked) -> Target:
     from kline_ops.cli.target import Options, Target, find_target
-    from kline_ops.config.settings import rest_address
+    from kline_ops.config.addresses import rest_address
     from kline_ops.market.stream import Stream
 
     if one.session is not None:

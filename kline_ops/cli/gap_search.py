@@ -181,8 +181,9 @@ def session_of(name: str, config: Path | None) -> KnownSession:
         return found
     from kline_ops.cli.known import describe_session
     from kline_ops.config.settings import load_settings
+    from kline_ops.config.sops import Secrets
 
-    return describe_session(load_settings(name, config))
+    return describe_session(load_settings(name, config, secrets=Secrets.LEFT))
 
 
 def _recorder_of(paths: list[str]) -> KnownSession | None:

@@ -31,6 +31,7 @@ def restart(
     from kline_ops.cli.known import known_session, remember_session
     from kline_ops.clock import SystemClock
     from kline_ops.config.settings import load_settings
+    from kline_ops.config.sops import Secrets
     from kline_ops.config.trust import check_trust
     from kline_ops.errors import EXIT_NOT_RUNNING, EXIT_USAGE, SessionError
     from kline_ops.ops.renewal import renew
@@ -51,8 +52,8 @@ def restart(
     if known.command:
         _restart_command(known, config)
         return
-    # A config that can not be used must not end the recording.
-    settings = load_settings(name, config or Path(known.config))
+    # A config that can not be used must not end the recording. Its secrets are the recorder's to have.
+    settings = load_settings(name, config or Path(known.config), secrets=Secrets.LEFT)
     check_trust(settings, os.environ)
     _check_same_files(settings, known)
     before = find_session(name)

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from kline_ops.record.journal import Journal
 
 
+#: Seconds to decrypt a file where candles are being missed meanwhile.
+_HURRY = 5.0
+
+
 def run(
     name: NewName,
     config: ConfigFile = None,
@@ -33,14 +37,30 @@ def run(
     from kline_ops.cli.foreground import record
     from kline_ops.cli.output import OutputError
     from kline_ops.config.settings import load_settings
+    from kline_ops.config.sops import PATIENCE, Secrets, SopsError
     from kline_ops.config.trust import check_trust
-    from kline_ops.errors import EXIT_GOOD, ConfigError
+    from kline_ops.errors import EXIT_FINDING, EXIT_GOOD, ConfigError
+    from kline_ops.ops.supervise import KEEPER_VARIABLE, SUCCESSOR_VARIABLE
 
-    settings = load_settings(name, config)
+    # After a crash, at night, a key service that is out of reach costs alerts, and no candle. One that
+    # makes way for us has its secrets, and goes on if we have none.
+    goes_on = KEEPER_VARIABLE in os.environ and SUCCESSOR_VARIABLE not in os.environ
+    secrets = Secrets.TRIED if goes_on else Secrets.NEEDED
+    patience = _HURRY if goes_on else PATIENCE
+    try:
+        settings = load_settings(name, config, secrets=secrets, patience=patience)
+    except SopsError as error:  # there is more than secrets in it
+        if goes_on:
+            error.exit_code = EXIT_FINDING  # not final: the supervisor tries again
+        raise
     preset = log_preset or settings.config.logger.preset
     if preset not in {"prod", "dev", "trace"}:
         raise ConfigError(f"no preset {preset!r}", field="--log-preset", hint="prod, dev or trace")
     check_trust(settings, os.environ)
+    if settings.config.alerts.urls and not goes_on:
+        from kline_ops.alerts.routes import check_alerts
+
+        check_alerts(settings.config)
     journal = _journal(settings)
     # Not asyncio.run(): it waits for the resolver's threads, and a name server may hang for long.
     asyncio.new_event_loop().run_until_complete(record(settings, journal, preset, plain=plain))
@@ -60,7 +80,7 @@ def _journal(settings: Settings) -> Journal:
 
     from kline_ops.errors import JournalError
     from kline_ops.ops.supervise import KEEPER_VARIABLE, SUCCESSOR_VARIABLE
-    from kline_ops.service import new_journal
+    from kline_ops.parts import new_journal
 
     supervised, takes_over = KEEPER_VARIABLE in os.environ, SUCCESSOR_VARIABLE in os.environ
     if takes_over or not supervised:

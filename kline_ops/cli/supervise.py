@@ -26,7 +26,8 @@ def supervise(
     from kline_ops.clock import SystemClock
     from kline_ops.config.command import CommandSettings
     from kline_ops.config.settings import load_session
-    from kline_ops.errors import SessionError
+    from kline_ops.config.sops import Secrets, SopsError
+    from kline_ops.errors import EXIT_FINDING, SessionError
     from kline_ops.ops import commands, handover
     from kline_ops.ops.pty_relay import ENVIRONMENT_VARIABLE
     from kline_ops.ops.supervise import Supervisor
@@ -42,7 +43,11 @@ def supervise(
 
     if env_file is not None:
         handover.take_over(env_file, os.environ)
-    settings = load_session(name, config)
+    try:
+        settings = load_session(name, config, secrets=Secrets.LEFT)  # the recorder decrypts them
+    except SopsError as error:
+        error.exit_code = EXIT_FINDING  # not final: a service manager tries again
+        raise
     files = (settings.exit_file, settings.events_file)
     if isinstance(settings, CommandSettings):
         os.environ[ENVIRONMENT_VARIABLE] = json.dumps(commands.environment(settings))

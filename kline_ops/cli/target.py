@@ -86,7 +86,7 @@ def _session_of(path: Path) -> str | None:
 
 
 def _of_file(path: Path, options: Options) -> Target:
-    from kline_ops.config.settings import rest_address
+    from kline_ops.config.addresses import rest_address
     from kline_ops.market import interval as intervals
     from kline_ops.market.stream import Stream, symbol_of
     from kline_ops.record.contents import columns_of
@@ -113,7 +113,7 @@ def _of_file(path: Path, options: Options) -> Target:
 
 
 def _of_session(name: str, options: Options) -> Target:
-    from kline_ops.config.settings import rest_address
+    from kline_ops.config.addresses import rest_address
     from kline_ops.config.venues import venue_of
     from kline_ops.record.contents import columns_of
     from kline_ops.secret import shown_url
@@ -152,18 +152,19 @@ def settings_of(name: str, config: Path | None) -> Settings:
         SessionError: there is no such session, and no config of this name.
     """
     from kline_ops.config.settings import load_settings
+    from kline_ops.config.sops import Secrets
     from kline_ops.watch.registry import find_session
 
     if config is not None:
-        return load_settings(name, config)
+        return load_settings(name, config, secrets=Secrets.LEFT)
     try:
         config = Path(find_session(name).config)
     except SessionError as unknown:
         try:
-            return load_settings(name)  # never started, but it has a config
+            return load_settings(name, secrets=Secrets.LEFT)  # never started, but it has a config
         except ConfigError:
             raise unknown from None
-    return load_settings(name, config)
+    return load_settings(name, config, secrets=Secrets.LEFT)
 
 
 def for_user(error: VenueError) -> KlineOpsError:

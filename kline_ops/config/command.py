@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from kline_ops.config.faults import Faults
+from kline_ops.config.load import Loaded
 from kline_ops.config.model import Binance, Config, SessionKeys
+from kline_ops.config.notices import clear_secrets, secret_files
+from kline_ops.config.paths import path_of
 from kline_ops.errors import ConfigError
 from kline_ops.secret import Secret
 
@@ -22,6 +27,10 @@ class Session:
     path: Path
     config: Config
     data_dir: Path
+    #: Files of its config with anything in clear text that others should not read.
+    secret_files: tuple[Path, ...] = ()
+    #: What the user should know, though it is no error.
+    warnings: tuple[str, ...] = ()
 
     @property
     def state_file(self) -> Path:
@@ -55,64 +64,82 @@ class CommandSettings(Session):
 
 
 def data_dir(name: str, path: Path, given: str | None) -> Path:
-    """Where the files of a session are; a relative place is relative to its config."""
+    """Where the files of a session are; a relative place is relative to its config.
+
+    Raises:
+        ConfigError: it can be no path.
+    """
     if given is None:
         home = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser()
         return home / "kline-ops" / name
-    return (path.parent / Path(given).expanduser()).absolute()
+    return (path.parent / path_of(given, "data_dir")).absolute()
 
 
-def is_command(name: str, config: Config, read_file: Callable[[], Config]) -> bool:
+def check_state_files(config: Config, faults: Faults) -> None:
+    """Can they be paths?"""
+    keys = config.resilience
+    for section, given in (("heartbeat", keys.heartbeat), ("watchdog", keys.watchdog)):
+        if (file := given.state_file) is not None:
+            field = f"resilience.{section}.state_file"
+            faults.tried(partial(path_of, file, field), None)
+
+
+def is_command(name: str, loaded: Loaded) -> bool:
     """Does this session run a command? A file that speaks of an exchange records.
 
-    ``read_file`` is the file alone: the environment may speak of an exchange to all sessions.
+    The file, that is: the environment may speak of an exchange to all sessions.
     """
+    config, nothing = loaded.config, Binance()
     if config.ops.sessions.get(name, SessionKeys()).command is None:
         return False
-    return config.binance == Binance() or read_file().binance == Binance()
+    return nothing in (config.binance, loaded.from_files.binance)
 
 
-def resolve_command(name: str, path: Path, config: Config) -> CommandSettings:
-    """The command of a session.
-
-    Raises:
-        ConfigError: it is no command line, or its folder or environment can not be used.
-    """
-    keys, field = config.ops.sessions[name], f"ops.sessions.{name}"
-    try:
-        argv = tuple(shlex.split(keys.command or ""))
-    except ValueError as error:  # "No closing quotation"
-        raise ConfigError(
-            str(error).lower(), field=f"{field}.command", hint="quotes as in a shell"
-        ) from None
-    if not argv or not argv[0]:
-        raise ConfigError("empty", field=f"{field}.command", hint="command: python collect.py")
-    if any("\0" in word for word in argv):
-        raise ConfigError("holds a NUL", field=f"{field}.command", hint="remove it")
-    working_dir = path.parent / Path(keys.working_dir or ".").expanduser()
-    if not working_dir.is_dir():
-        raise ConfigError(
-            f"{working_dir} is no folder",
-            field=f"{field}.working_dir",
-            hint="one that is there; a relative one is relative to the config",
-        )
-    for key, value in keys.env.items():
-        if not key or "=" in key or "\0" in key + value.reveal():
-            told = key.partition("=")[0] + "=…" * ("=" in key)  # what follows may be the value
-            raise ConfigError(f"{told!r} can not be set", field=f"{field}.env", hint="NAME: value")
+def resolve_command(name: str, loaded: Loaded, faults: Faults) -> CommandSettings:
+    """The command of a session; what is wrong with it goes to ``faults``."""
+    keys, path = loaded.config.ops.sessions[name], loaded.path
+    field = f"ops.sessions.{name}"
+    argv = faults.tried(lambda: _argv(keys.command or "", f"{field}.command"), ())
+    working_dir = faults.tried(lambda: _working_dir(keys, path, f"{field}.working_dir"), Path())
+    folder = faults.tried(lambda: _own_folder(name, path, loaded.config), Path())
+    check_state_files(loaded.config, faults)
     return CommandSettings(
         name=name,
         path=path,
-        config=config,
-        data_dir=_own_folder(name, path, config),
+        config=loaded.config,
+        data_dir=folder,
         argv=argv,
         working_dir=working_dir.resolve(),
         env=keys.env,
+        secret_files=secret_files(loaded),
+        warnings=(*loaded.warnings, *clear_secrets(loaded)),
     )
 
 
+def _argv(command: str, field: str) -> tuple[str, ...]:
+    """Raises ConfigError."""
+    try:
+        argv = tuple(shlex.split(command))
+    except ValueError as error:  # "No closing quotation"
+        raise ConfigError(str(error).lower(), field=field, hint="quotes as in a shell") from None
+    if not argv or not argv[0]:
+        raise ConfigError("empty", field=field, hint="command: python collect.py")
+    if any("\0" in word for word in argv):
+        raise ConfigError("holds a NUL", field=field, hint="remove it")
+    return argv
+
+
+def _working_dir(keys: SessionKeys, path: Path, field: str) -> Path:
+    """Raises ConfigError."""
+    folder = path.parent / path_of(keys.working_dir or ".", field)
+    if not folder.is_dir():
+        hint = "one that is there; a relative one is relative to the config"
+        raise ConfigError(f"{folder} is no folder", field=field, hint=hint)
+    return folder
+
+
 def _own_folder(name: str, path: Path, config: Config) -> Path:
-    """Several sessions of one file have a folder each below its ``data_dir``."""
+    """Several sessions of one file have a folder each below its ``data_dir``. Raises ConfigError."""
     folder = data_dir(name, path, config.data_dir)
     shared = config.data_dir is not None and len(config.ops.sessions) > 1
     return folder / name if shared else folder

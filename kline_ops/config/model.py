@@ -1,6 +1,7 @@
 """The keys of a config file, with their types and defaults. Nothing is resolved here.
 
-Durations are seconds. A key that is not here is an error; the loader names the nearest known one.
+Durations are seconds. A key that is not here is an error that names the nearest known one; beside these,
+a file may have ``include`` (``include.py``).
 """
 
 from __future__ import annotations
@@ -56,6 +57,13 @@ class Binance(Section, frozen=True, kw_only=True):
     reconnect: PlannedRestart = msgspec.field(default_factory=PlannedRestart)
 
 
+class BinanceCredentials(Section, frozen=True, kw_only=True):
+    """Keys of an account, as older files have them: known, and of no use for public streams."""
+
+    api_key: Secret | None = None
+    api_secret: Secret | None = None
+
+
 class Heartbeat(Section, frozen=True, kw_only=True):
     """How often the state file is written, and where (relative to ``data_dir``)."""
 
@@ -72,10 +80,22 @@ class CircuitBreakerKeys(Section, frozen=True, kw_only=True):
     successes: Annotated[int, Meta(ge=1)] = 1
 
 
+class WatchdogKeys(Section, frozen=True, kw_only=True):
+    """``kline-ops watchdog``: how often it looks, and how old the state file may be.
+
+    ``state_file``: another one than the heartbeat's, relative to ``data_dir``.
+    """
+
+    cycle_interval: Positive = 300.0
+    max_heartbeat_age: Positive = 30.0
+    state_file: str | None = None
+
+
 class Resilience(Section, frozen=True, kw_only=True):
     """The resilience kit's settings."""
 
     heartbeat: Heartbeat = msgspec.field(default_factory=Heartbeat)
+    watchdog: WatchdogKeys = msgspec.field(default_factory=WatchdogKeys)
     circuit_breaker: CircuitBreakerKeys = msgspec.field(default_factory=CircuitBreakerKeys)
 
 
@@ -100,15 +120,44 @@ class Reconnect(Section, frozen=True, kw_only=True):
     max_attempts: Annotated[int, Meta(ge=1)] = 20
 
 
+class Proactive(Section, frozen=True, kw_only=True):
+    """Older files say here how often they ask whether to reconnect. Nothing is asked: no effect."""
+
+    disconnect_check_interval: NotNegative | None = None
+    reconnect_check_interval: NotNegative | None = None
+    disconnect_margin: NotNegative | None = None
+
+
+class Queue(Section, frozen=True, kw_only=True):
+    """Older files say here how many frames may wait. None waits: no effect."""
+
+    size: Annotated[int, Meta(ge=0)] | None = None
+
+
+class Preset(Section, frozen=True, kw_only=True):
+    """A name for some values of ``websocket``: see ``presets.py``."""
+
+    ping: Ping = msgspec.field(default_factory=Ping)
+    connection: Connect = msgspec.field(default_factory=Connect)
+    reconnect: Reconnect = msgspec.field(default_factory=Reconnect)
+    proactive: Proactive = msgspec.field(default_factory=Proactive)
+    queue: Queue = msgspec.field(default_factory=Queue)
+
+
 class Websocket(Section, frozen=True, kw_only=True):
     """The connections; ``redundancy``: how many are live at a time."""
 
     redundancy: Annotated[int, Meta(ge=1, le=4)] = 1
+    #: ``trading``, ``monitoring``, or one of ``presets``: what is not given below comes from there.
+    preset: str | None = None
+    presets: dict[str, Preset] = msgspec.field(default_factory=dict)
     ping: Ping = msgspec.field(default_factory=Ping)
     connection: Connect = msgspec.field(default_factory=Connect)
     reconnect: Reconnect = msgspec.field(default_factory=Reconnect)
     stall_timeout: Positive = 60.0
     proof_timeout: Positive = 10.0
+    proactive: Proactive = msgspec.field(default_factory=Proactive)
+    queue: Queue = msgspec.field(default_factory=Queue)
 
 
 class Record(Section, frozen=True, kw_only=True):
@@ -125,10 +174,32 @@ class Record(Section, frozen=True, kw_only=True):
     columns: Literal["basic", "full"] = "basic"
 
 
+class Alerts(Section, frozen=True, kw_only=True):
+    """Who is told, beside the Slack webhooks of ``credentials``, and of what."""
+
+    #: Services by their address: Apprise's (``tgram://…``), or one that takes JSON (``https://…``).
+    urls: tuple[Secret, ...] = ()
+    #: Tell of each planned restart; the digest counts them in any case.
+    planned_restarts: bool = False
+    #: When yesterday is summed up, UTC; null: never.
+    digest: Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] | None = "00:05"
+    #: Seconds between two messages on one thing that comes and goes.
+    floor: Positive = 300.0
+    #: A dead man's switch: asked while nothing owed is missing.
+    ping_url: Secret | None = None
+
+
+class Icons(Section, frozen=True, kw_only=True):
+    """Older files say here whether log lines have pictures. They have none: no effect."""
+
+    show: bool | None = None
+
+
 class Logger(Section, frozen=True, kw_only=True):
     """How much is told: ``prod`` < ``dev`` < ``trace``."""
 
     preset: Literal["dev", "trace", "prod"] = "prod"
+    icons: Icons = msgspec.field(default_factory=Icons)
 
 
 class SessionKeys(Section, frozen=True, kw_only=True):
@@ -150,6 +221,9 @@ class Ops(Section, frozen=True, kw_only=True):
     #: A recorder that holds more is changed for a fresh process, without a gap; null: never.
     memory_limit_mb: Positive | None = 256.0
     sessions: dict[str, SessionKeys] = msgspec.field(default_factory=dict)
+    #: Older files have these. No effect.
+    default_backend: Literal["tmux"] = "tmux"
+    tmux_binary: str | None = None
 
 
 class Config(Section, frozen=True, kw_only=True):
@@ -158,6 +232,7 @@ class Config(Section, frozen=True, kw_only=True):
     data_dir: str | None = None
     exchange: Exchange = msgspec.field(default_factory=Exchange)
     binance: Binance = msgspec.field(default_factory=Binance)
+    binance_credentials: BinanceCredentials = msgspec.field(default_factory=BinanceCredentials)
     resilience: Resilience = msgspec.field(default_factory=Resilience)
     websocket: Websocket = msgspec.field(default_factory=Websocket)
     record: Record = msgspec.field(default_factory=Record)
@@ -165,5 +240,6 @@ class Config(Section, frozen=True, kw_only=True):
     credentials: dict[Annotated[str, Meta(pattern=CREDENTIAL_NAME)], Secret] = msgspec.field(
         default_factory=dict
     )
+    alerts: Alerts = msgspec.field(default_factory=Alerts)
     logger: Logger = msgspec.field(default_factory=Logger)
     ops: Ops = msgspec.field(default_factory=Ops)

@@ -7,26 +7,28 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from kline_ops.clock import SystemClock
-from kline_ops.config import load
+from kline_ops.config.addresses import addresses, failover_urls
 from kline_ops.config.command import (
     CommandSettings,
     Session,
+    check_state_files,
     data_dir,
     is_command,
     resolve_command,
 )
+from kline_ops.config.faults import Faults
+from kline_ops.config.load import Loaded, find, load
 from kline_ops.config.model import Binance, Config, PlannedRestart, SessionKeys
-from kline_ops.config.venues import VENUES, venue_of
+from kline_ops.config.notices import clear_secrets, notes, secret_files
+from kline_ops.config.sops import PATIENCE, Secrets
 from kline_ops.errors import ConfigError
 from kline_ops.market import interval as intervals
 from kline_ops.market import timestamp
 from kline_ops.market.interval import Interval
 from kline_ops.market.stream import Stream
 from kline_ops.resilience.time_trigger import parse_modulo
-from kline_ops.secret import Secret, shown_url
 
 #: "Exchange information": symbols are capitals, digits and a few signs.
 _SYMBOL = re.compile(r"[A-Z0-9\-_.]{2,20}")
@@ -53,8 +55,8 @@ class Settings(Session):
     failover_urls: tuple[str, ...]
     rotation: Rotation | None
     since_ms: int | None
-    #: What the user should know, though it is no error.
-    warnings: tuple[str, ...] = ()
+    #: It goes on without secrets that could not be had when it was begun.
+    lacks_secrets: bool = False
 
     @property
     def uses_tls(self) -> bool:
@@ -65,25 +67,37 @@ class Settings(Session):
         )
 
     @property
-    def alert_url(self) -> Secret | None:
-        """The webhook that is told of this session, if there is one."""
-        return self.config.credentials.get(f"sops_{self.config.binance.environment}")
-
-    @property
     def csv(self) -> Path:
         """The candle file."""
         return self.data_dir / self.stream.file_name
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A config, whatever came of it; ``session`` is None where there are problems."""
+
+    loaded: Loaded
+    session: Settings | CommandSettings | None
+    problems: tuple[ConfigError, ...]
+    warnings: tuple[str, ...]
+    #: Keys without effect, and why.
+    notes: tuple[str, ...]
+
+
 def load_settings(
-    name: str, explicit: Path | None = None, environ: Mapping[str, str] | None = None
+    name: str,
+    explicit: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    secrets: Secrets = Secrets.NEEDED,
+    patience: float = PATIENCE,
 ) -> Settings:
     """The config of a session that records.
 
     Raises:
         ConfigError: like :func:`load_session`; or the session is only a command.
     """
-    settings = load_session(name, explicit, environ)
+    settings = load_session(name, explicit, environ, secrets=secrets, patience=patience)
     if isinstance(settings, CommandSettings):
         raise ConfigError(
             f"{name} is a command and records nothing (in {settings.path})",
@@ -93,118 +107,114 @@ def load_settings(
 
 
 def load_session(
-    name: str, explicit: Path | None = None, environ: Mapping[str, str] | None = None
+    name: str,
+    explicit: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    secrets: Secrets = Secrets.NEEDED,
+    patience: float = PATIENCE,
 ) -> Settings | CommandSettings:
-    """Find, read and resolve a session's config.
+    """Find, read and resolve a session's config; ``patience``: seconds to decrypt a file of it.
 
     Raises:
-        ConfigError: one line that names the key and what is wrong with it.
+        ConfigError: one line that names the key, what is wrong with it, and where it stands; the first
+            one, where there are several.
+    """
+    examined = examine(name, explicit, environ, secrets=secrets, patience=patience)
+    if examined.session is None:
+        raise examined.problems[0]
+    return examined.session
+
+
+def examine(
+    name: str,
+    explicit: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    secrets: Secrets = Secrets.NEEDED,
+    patience: float = PATIENCE,
+) -> Examined:
+    """The same, with all that is wrong.
+
+    Raises:
+        ConfigError: the name can not be one, or there is no file.
     """
     environ = os.environ if environ is None else environ
-    path = load.find(name, explicit)
-    config = load.read(path, environ)
-    try:
-        if is_command(name, config, lambda: load.read(path, {})):
-            return resolve_command(name, path, config)
-        return _resolve(name, path, config)
-    except ConfigError as error:
-        if variable := load.variable_of(error.field, environ):
-            told = f"{error} (in the environment: {variable})"
-            raise ConfigError(told, hint=error.hint) from None
-        raise
+    loaded = load(find(name, explicit), environ, secrets=secrets, patience=patience)
+    faults = Faults(loaded.problems)
+    session: Settings | CommandSettings | None = None
+    if loaded.is_whole:  # else what is missing stands in a file that could not be read, perhaps
+        if is_command(name, loaded):
+            session = resolve_command(name, loaded, faults)
+        else:
+            session = _resolve(name, loaded, faults)
+    problems = faults.placed(loaded)
+    told = session.warnings if session else (*loaded.warnings, *clear_secrets(loaded))
+    return Examined(
+        loaded,
+        None if problems else session,
+        problems,
+        told,
+        tuple(notes(loaded)),
+    )
 
 
-def _resolve(name: str, path: Path, config: Config) -> Settings:
-    _check_credentials(config)
-    ws_url, rest_url, warnings = _addresses(config)
-    failover_urls = _failover_urls(config, ws_url)
+def _resolve(name: str, loaded: Loaded, faults: Faults) -> Settings | None:
+    config = loaded.config
+    ws_url, rest_url, told = faults.tried(lambda: addresses(config), (None, None, ()))
+    others = faults.tried(lambda: failover_urls(config, ws_url), ())
+    symbol = faults.tried(lambda: _symbol(name, config), None)
+    interval = faults.tried(lambda: _interval(config), None)
+    rotation = faults.tried(lambda: _rotation(config.binance.reconnect), None)
+    since_ms = faults.tried(lambda: _since(config.record.since), None)
+    folder = faults.tried(lambda: data_dir(name, loaded.path, config.data_dir), None)
+    check_state_files(config, faults)
+    if symbol is None or interval is None or folder is None:
+        return None
     return Settings(
         name=name,
-        path=path,
+        path=loaded.path,
         config=config,
-        stream=_stream(name, config),
-        data_dir=data_dir(name, path, config.data_dir),
+        stream=Stream(symbol, interval),
+        data_dir=folder,
         ws_url=ws_url,
         rest_url=rest_url,
-        failover_urls=failover_urls,
-        rotation=_rotation(config.binance.reconnect),
-        since_ms=_since(config.record.since),
+        failover_urls=others,
+        rotation=rotation,
+        since_ms=since_ms,
+        lacks_secrets=loaded.lacks_secrets,
+        secret_files=secret_files(loaded),
         warnings=(
-            *warnings,
-            *_redundancy_warning(config, failover_urls),
+            *loaded.warnings,
+            *clear_secrets(loaded),
+            *told,
+            *_redundancy_warning(config, others),
             *_command_warning(name, config),
         ),
     )
 
 
-def _stream(name: str, config: Config) -> Stream:
-    keys = config.binance.stream
-    if not keys.symbol:
+def _symbol(name: str, config: Config) -> str:
+    field, given = "binance.stream.symbol", config.binance.stream.symbol
+    if not given:
         hint = "symbol: btcusdt"
         if config.binance == Binance():
             hint += f"; or, to run a command instead of recording, ops.sessions.{name}.command"
             hint += f" (there are {', '.join(others)})" if (others := config.ops.sessions) else ""
-        raise ConfigError("missing", field="binance.stream.symbol", hint=hint)
-    if not keys.timeframe:
-        raise ConfigError("missing", field="binance.stream.timeframe", hint="timeframe: 1h")
-    symbol = keys.symbol.upper()
-    if _SYMBOL.fullmatch(symbol) is None:
-        raise ConfigError(
-            f"{keys.symbol!r} is no symbol", field="binance.stream.symbol", hint="such as btcusdt"
-        )
-    return Stream(symbol, _interval(keys.timeframe))
+        raise ConfigError("missing", field=field, hint=hint)
+    if _SYMBOL.fullmatch(symbol := given.upper()) is None:
+        raise ConfigError(f"{given!r} is no symbol", field=field, hint="such as btcusdt")
+    return symbol
 
 
-def _interval(text: str) -> Interval:
+def _interval(config: Config) -> Interval:
+    field, given = "binance.stream.timeframe", config.binance.stream.timeframe
+    if not given:
+        raise ConfigError("missing", field=field, hint="timeframe: 1h")
     try:
-        return intervals.parse(text)
+        return intervals.parse(given)
     except ValueError as error:
-        raise ConfigError(str(error), field="binance.stream.timeframe") from None
-
-
-def _addresses(config: Config) -> tuple[str | None, str | None, tuple[str, ...]]:
-    """WebSocket and REST addresses of one venue."""
-    binance = config.binance
-    if config.exchange.embedded:
-        return None, None, ()
-    venue = VENUES[binance.environment]
-    ws_url = _url(binance.ws_url or venue.ws_url, ("ws", "wss"), "binance.ws_url")
-    ws_venue = venue_of(ws_url)
-    if binance.rest_url is None:
-        if ws_venue is None:
-            told = f"no rest_url for {shown_url(ws_url)}: what is missed can not be filled in"
-            return ws_url, None, (told,)
-        return ws_url, VENUES[ws_venue].rest_url, ()
-    rest_url = _url(binance.rest_url, ("http", "https"), "binance.rest_url")
-    if venue_of(rest_url) != ws_venue:
-        raise ConfigError(
-            f"{shown_url(rest_url)} is another market than {shown_url(ws_url)}: its candles differ",
-            field="binance.rest_url",
-            hint="leave rest_url out, or give the one of the same venue",
-        )
-    return ws_url, rest_url, ()
-
-
-def _failover_urls(config: Config, ws_url: str | None) -> tuple[str, ...]:
-    """Other addresses of the same market: those given, else those known of its venue."""
-    if ws_url is None:
-        return ()
-    field = "binance.failover_urls"
-    venue = venue_of(ws_url)
-    given = config.binance.failover_urls
-    if given is None:
-        known = VENUES[venue].failover_urls if venue is not None else ()
-        return tuple(url for url in known if url != ws_url)
-    urls = tuple(dict.fromkeys(_url(url, ("ws", "wss"), field) for url in given))
-    for url in urls:
-        if venue_of(url) != venue:
-            raise ConfigError(
-                f"{shown_url(url)} is another market than {shown_url(ws_url)}: its prices and"
-                " volumes differ, and candles of two markets in one file are worth nothing",
-                field=field,
-                hint="give addresses of the same venue only",
-            )
-    return tuple(url for url in urls if url != ws_url)
+        raise ConfigError(str(error), field=field) from None
 
 
 def _redundancy_warning(config: Config, failover_urls: tuple[str, ...]) -> tuple[str, ...]:
@@ -218,49 +228,6 @@ def _command_warning(name: str, config: Config) -> tuple[str, ...]:
     if config.ops.sessions.get(name, SessionKeys()).command is None:
         return ()
     return (f"ops.sessions.{name}.command is left alone: with a binance section, {name} records",)
-
-
-def rest_address(url: str | None, environment: str) -> str:
-    """A REST address as it was given, else that of the environment.
-
-    Raises:
-        ConfigError: no such environment, or no such address.
-    """
-    if environment not in VENUES:
-        raise ConfigError(
-            f"no environment {environment!r}", field="--environment", hint=", ".join(VENUES)
-        )
-    return _url(url or VENUES[environment].rest_url, ("http", "https"), "--rest-url")
-
-
-def _url(text: str, schemes: tuple[str, ...], field: str) -> str:
-    if not _is_address(text, schemes):
-        raise ConfigError(
-            f"{shown_url(text)!r} is no {schemes[0]}:// or {schemes[1]}:// address",
-            field=field,
-            hint=VENUES["mainnet"].ws_url if schemes[0] == "ws" else VENUES["mainnet"].rest_url,
-        )
-    return text.rstrip("/")
-
-
-def _is_address(text: str, schemes: tuple[str, ...]) -> bool:
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-    return good and not any(character.isspace() for character in text)
-
-
-def _check_credentials(config: Config) -> None:
-    """Their values are secrets, wrong ones as well: none is told."""
-    for name, url in config.credentials.items():
-        if not _is_address(url.reveal(), ("http", "https")):
-            raise ConfigError(
-                "no http:// or https:// address",
-                field=f"credentials.{name}",
-                hint="a Slack webhook",
-            )
 
 
 def _rotation(keys: PlannedRestart) -> Rotation | None:

@@ -1,6 +1,6 @@
 """YAML as configs are written in it: plain, with texts kept as they stand, and secrets never told.
 
-What lies below ``credentials`` and ``ops.sessions.NAME.env`` is a password or a token. An error tells
+What lies at :data:`SECRETS` and in ``ops.sessions.NAME.env`` is a password or a token. An error tells
 the line of such a thing, and what kind of mistake it is, and nothing of what stands there; nor does it
 tell tags and aliases, wherever they are: a secret that begins with ``!`` or ``*`` is one to YAML.
 
@@ -11,15 +11,18 @@ and ``scanner.py`` for what its errors hold.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from kline_ops.config.yaml_merge import merge_keys
 from kline_ops.errors import ConfigError
 
-#: Where secrets are; None: a name of the user's.
-CREDENTIALS = ("credentials",)
+#: Where secrets are, and below which sections each value is one; None: a name of the user's.
+_BELOW = (("credentials",), ("binance_credentials",))
+SECRETS = (*_BELOW, ("alerts", "urls"), ("alerts", "ping_url"))
 _ENV = ("ops", "sessions", None, "env")
 #: Mistakes of which PyYAML tells what was written: how they begin there, and what is told instead.
 _KINDS = {
@@ -31,6 +34,7 @@ _KINDS = {
     "found unknown escape character": "an unknown escape",
     "found character ": "a character that can not start a text",
 }
+_SECOND = "but found another document"
 #: What else it found there (a character), but for its own words (``'<block end>'``).
 _FOUND = re.compile(r",? but (found|got) (?!'<[a-z ]+>'$).*", re.DOTALL)
 #: What a value that its tag does not fit raises (``!!int x``, a number of 5000 digits, 1000 brackets).
@@ -40,7 +44,7 @@ Place = Sequence[str | None]
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain YAML, but times stay text, and a key that stands twice is an error."""
+    """Plain YAML, but times and dates stay text, and a key that stands twice is an error."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -48,8 +52,22 @@ class _Loader(yaml.SafeLoader):
         self.hidden: set[int] = set()
 
 
+#: As PyYAML has them, less numbers to the base of sixty: ``10:30`` is a time of day, and text.
+_NUMBERS = {
+    "tag:yaml.org,2002:int": re.compile(
+        r"[-+]?(?:0b[01_]+|0[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$"
+    ),
+    "tag:yaml.org,2002:float": re.compile(
+        r"(?:[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
+}
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    first: [
+        (tag, _NUMBERS.get(tag, regexp))
+        for tag, regexp in resolvers
+        if tag != "tag:yaml.org,2002:timestamp"
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
@@ -71,7 +89,48 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
-def parse(text: str, where: str, at: Place = (), *, hint: str) -> Any:
+class Lines:
+    """Where the keys of a text stand in it."""
+
+    def __init__(self, root: yaml.Node) -> None:
+        self._root = root
+
+    def nearest(self, keys: Sequence[str]) -> int | None:
+        """The line of a key, else of the section that it would be in; None for the whole text."""
+        node, line = self._root, None
+        for key in keys:
+            pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+            found = next((pair for pair in pairs if str(pair[0].value) == key), None)
+            if found is None:
+                break
+            node, line = found[1], found[0].start_mark.line + 1
+        return line
+
+    def scalars(self) -> Iterator[tuple[int, str]]:
+        """Each text and number as it is written, with its line; what an alias stands for, once."""
+        seen: set[int] = set()
+        waiting = [self._root]
+        while waiting:
+            node = waiting.pop()
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
+            if isinstance(node, yaml.ScalarNode):
+                yield node.start_mark.line + 1, str(node.value)
+                continue
+            for part in reversed(node.value):
+                waiting.extend(reversed(part) if isinstance(part, tuple) else (part,))
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a text says, and where; ``lines`` is None where it says nothing."""
+
+    data: Any
+    lines: Lines | None
+
+
+def parse(text: str, where: str, at: Place = (), *, hint: str) -> Parsed:
     """What a YAML text says; ``at``: the keys above it, where it is a part of a config.
 
     Raises:
@@ -81,8 +140,9 @@ def parse(text: str, where: str, at: Place = (), *, hint: str) -> Any:
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
-            return None
-        return loader.construct_document(_as_written(loader, node, at))
+            return Parsed(None, None)
+        merge_keys(node)
+        return Parsed(loader.construct_document(_as_written(loader, node, at)), Lines(node))
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}", hint=error.hint) from None
     except yaml.YAMLError as error:
@@ -98,10 +158,13 @@ def parse(text: str, where: str, at: Place = (), *, hint: str) -> Any:
 
 def is_secret_text(at: Place) -> bool:
     """Is what stands at these keys a secret, and a text whatever it looks like?"""
-    return len(at) > 1 and (_is_at(at[:-1], CREDENTIALS) or _is_at(at[:-1], _ENV))
+    below = any(_is_at(at[:-1], place) for place in (*_BELOW, _ENV))
+    return (len(at) > 1 and below) or _is_at(at, ("alerts", "ping_url"))
 
 
 def _problem(told: str, hint: str) -> tuple[str, str]:
+    if told == _SECOND:
+        return "a second document", "remove the line `---` and what is not meant"
     for beginning, kind in _KINDS.items():
         if told.startswith(beginning):
             return kind, "put a text that begins with a sign in quotes"
@@ -122,10 +185,11 @@ def _as_written(loader: _Loader, node: yaml.Node, at: Place) -> yaml.Node:
 
     Copied, as far as it leads there: an alias may stand for a part of it elsewhere.
     """
-    if _is_at(at, CREDENTIALS):
+    if any(_is_at(at, place) for place in SECRETS):
         _hide(loader, node)
         return node
-    if not isinstance(node, yaml.MappingNode) or not _leads_to(at, _ENV):
+    leads = any(_leads_to(at, place) for place in (*SECRETS, _ENV))
+    if not isinstance(node, yaml.MappingNode) or not leads:
         return node
     if _is_at(at, _ENV):
         _hide(loader, node)

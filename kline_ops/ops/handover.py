@@ -13,14 +13,26 @@ import os
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
+from kline_ops.places import absolute
+
 _NAMES = {
     "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "PYTHONPATH", "REQUESTS_CA_BUNDLE",
     "NO_COLOR", "SSL_CERT_DIR", "SSL_CERT_FILE", "TZ", "USER", "VIRTUAL_ENV",
     "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME",
     "ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
     "all_proxy", "http_proxy", "https_proxy", "no_proxy",
+    "CLOUDSDK_CONFIG", "GNUPGHOME",
 }  # fmt: skip
 
+#: Ours, and what sops and the key services that it asks go by.
+_PREFIXES = ("KLINE_OPS__", "SOPS_", "AWS_", "AZURE_", "GOOGLE_", "VAULT_")
+
+#: Paths that the session finds from another folder than the one that `start` was typed in.
+_PATHS = {
+    "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "CLOUDSDK_CONFIG", "GNUPGHOME",
+    "GOOGLE_APPLICATION_CREDENTIALS", "REQUESTS_CA_BUNDLE", "SOPS_AGE_KEY_FILE",
+    "SOPS_AGE_SSH_PRIVATE_KEY_FILE", "SOPS_CONFIG", "SSL_CERT_DIR", "SSL_CERT_FILE",
+}  # fmt: skip
 
 #: What the terminal of the session says itself, and what is true of the shell alone.
 _NOT_ITS = {
@@ -31,7 +43,12 @@ _NOT_ITS = {
 
 def write(path: Path, environ: Mapping[str, str], *, whole: bool) -> None:
     """Save what a session needs; ``whole``: all that a command would have here. Raises OSError."""
-    kept = {key: value for key, value in environ.items() if _is_kept(key, whole=whole)}
+    kept = {
+        # An empty path is as good as none, and stays so.
+        key: absolute(value) if value and key in _PATHS else value
+        for key, value in environ.items()
+        if _is_kept(key, whole=whole)
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -62,4 +79,4 @@ def take_over(path: Path, environ: MutableMapping[str, str]) -> None:
 def _is_kept(key: str, *, whole: bool) -> bool:
     if whole:
         return key not in _NOT_ITS
-    return key in _NAMES or key.startswith("KLINE_OPS__")
+    return key in _NAMES or key.startswith(_PREFIXES)

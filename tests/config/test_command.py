@@ -142,6 +142,20 @@ def test_a_file_of_several_has_a_folder_for_each(tmp_path: Path) -> None:
     assert command(tmp_path, text, name="y").argv == ("b",)
 
 
+@pytest.mark.parametrize(
+    ("folder", "told"),
+    [("~nobody-of-here", "no such home"), ("https://x/hidden", "an address, and no path"),
+     ('"a\\0b"', "holds a character that no path can"), ("none", "is no folder")],
+)  # fmt: skip
+def test_a_working_dir_that_is_no_folder(tmp_path: Path, folder: str, told: str) -> None:
+    text = f"ops: {{sessions: {{x: {{command: a, working_dir: {folder}}}}}}}\n"
+    line = refused(tmp_path, text)
+    assert line.startswith("ops.sessions.x.working_dir: ")
+    assert told in line
+    assert f"(in {tmp_path}/f.yml line 1)" in line
+    assert "hidden" not in line
+
+
 def test_a_file_with_a_binance_section_records(tmp_path: Path) -> None:
     settings = load(tmp_path, STREAM + "ops: {sessions: {x: {command: a}}}\n")
     assert isinstance(settings, Settings)
@@ -162,7 +176,7 @@ def test_the_environment_makes_no_recording_of_a_command(tmp_path: Path) -> None
 def test_neither_of_the_two_names_both_ways(tmp_path: Path) -> None:
     told = refused(tmp_path, "logger: {preset: dev}\n")
     assert told == (
-        "binance.stream.symbol: missing. Try: symbol: btcusdt;"
+        f"binance.stream.symbol: missing (in {tmp_path}/f.yml). Try: symbol: btcusdt;"
         " or, to run a command instead of recording, ops.sessions.x.command"
     )
     told = refused(tmp_path, "ops: {sessions: {y: {command: b}, z: {command: c}}}\n")

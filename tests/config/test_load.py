@@ -9,7 +9,7 @@ import pytest
 from kline_ops.config import load
 from kline_ops.config.settings import Settings, load_settings
 from kline_ops.errors import ConfigError
-from kline_ops.secret import Secret
+from kline_ops.secret import Secret, redacted
 
 GOOD = "binance: {stream: {symbol: btcusdt, timeframe: 1h}}\n"
 
@@ -85,6 +85,17 @@ def test_an_unknown_host_without_rest_url_is_a_warning(settings_of):
         (GOOD + "websocket: {ping: {interval: .nan}}\n", "websocket.ping.interval: not a finite"),
         (GOOD + "websocket: 5\n", "websocket: Expected"),
         (GOOD + "binance: {}\n", "line 2: the key 'binance' stands twice"),
+        (GOOD + "---\n" + GOOD, "line 2: a second document. Try: remove the line `---`"),
+        (GOOD + "data_dir: ~nobody-of-here/x\n", "data_dir: ~nobody-of-here: there is no such home"),
+        (GOOD + 'data_dir: "a\\0b"\n', "data_dir: holds a character that no path can"),
+        (GOOD + 'data_dir: "\\ud800"\n', "data_dir: holds a character that no path can"),
+        (GOOD + "data_dir: https://x\n", "data_dir: an address, and no path (in"),
+        (GOOD + 'resilience: {heartbeat: {state_file: "a\\0b"}}\n',
+         "resilience.heartbeat.state_file: holds a character"),
+        (GOOD + "resilience: {watchdog: {state_file: https://x}}\n",
+         "resilience.watchdog.state_file: an address, and no path"),
+        (GOOD + "alerts: {urls: https://x/y}\n", "got `str` (in "),
+        (GOOD + "alerts: {urls: https://x/y}\n", "test.yml line 2). Try: a list: [one, another]"),
         (GOOD + "data_dir: " + "[" * 2000 + "\n", "nested too deeply"),
         (GOOD + "websocket: {redundancy: " + "9" * 5000 + "}\n", "a value that is no good"),
         (GOOD + "data_dir: !x y\n", "line 2: an unknown tag. Try: put a text that begins with a sign"),
@@ -224,6 +235,10 @@ def test_a_time_in_yaml_stays_text(settings_of):
     assert settings_of(GOOD + "record: {since: 2026-01-01}\n").since_ms == 1_767_225_600_000
 
 
+def test_a_time_of_day_is_no_number_to_the_base_of_sixty(settings_of):
+    assert settings_of(GOOD + "alerts: {digest: 10:30}\n").config.alerts.digest == "10:30"
+
+
 def test_data_dir_is_relative_to_the_file(settings_of, tmp_path: Path):
     assert settings_of(GOOD + "data_dir: here\n").csv == tmp_path / "here/candles_BTCUSDT_1h.csv"
 
@@ -251,23 +266,9 @@ HOOK = "https://hooks.slack.com/services/T0/B0/SECRET"
 VARIABLE = "KLINE_OPS__CREDENTIALS__SOPS_MAINNET"
 
 
-def test_the_webhook_is_that_of_the_environment(settings_of):
-    credentials = (
-        f"credentials: {{sops_mainnet: '{HOOK}', sops_testnet: 'http://x/y', sops_hb: {HOOK}}}\n"
-    )
-    assert settings_of(GOOD + credentials).alert_url == Secret(HOOK)
-    testnet = GOOD.replace("{stream", "{environment: testnet, stream")
-    assert settings_of(testnet + credentials).alert_url == Secret("http://x/y")
-    us = GOOD.replace("{stream", "{environment: us, stream")
-    assert settings_of(us + credentials).alert_url is None
-    embedded = GOOD + "exchange: {embedded: true}\n"
-    assert settings_of(embedded + credentials).alert_url == Secret(HOOK)
-    assert settings_of(GOOD).alert_url is None
-    assert settings_of(GOOD + "credentials:\n").alert_url is None
-
-
 def test_the_environment_brings_a_webhook(settings_of):
-    assert settings_of(GOOD, **{VARIABLE: HOOK}).alert_url == Secret(HOOK)
+    settings = settings_of(GOOD, **{VARIABLE: HOOK})
+    assert settings.config.credentials == {"sops_mainnet": Secret(HOOK)}
     other = f"credentials: {{sops_mainnet: 'http://x/y', sops_hb: {HOOK}}}\n"
     settings = settings_of(GOOD + other, **{VARIABLE: HOOK})
     assert settings.config.credentials == dict.fromkeys(("sops_mainnet", "sops_hb"), Secret(HOOK))
@@ -279,12 +280,21 @@ def test_the_environment_brings_a_webhook(settings_of):
         ("credentials: {sops_x: ftp://SECRET}", {}, "credentials.sops_x: no http:// or https://"),
         ("credentials: {sops_x: SECRET}", {}, "credentials.sops_x: no http:// or https://"),
         ("credentials: {sops_x: 'https://a b/SECRET'}", {}, "credentials.sops_x: no http://"),
-        ("credentials: {sops_x: 'ENC[AES256_GCM,data:SECRET]'}", {}, "credentials.sops_x: no"),
+        ("credentials: {sops_x: 'ENC[AES256_GCM,data:SECRET]'}", {}, "line 2: a value that sops"),
         (f"credentials: {{sops_x: [{HOOK}]}}", {}, "credentials.sops_x: not a text"),
         ("credentials: {sops_x: }", {}, "credentials.sops_x: not a text"),
         (f"credentials: {{slack: {HOOK}}}", {}, "credentials.slack: unknown key"),
         (f"credentials: {{SOPS_X: {HOOK}}}", {}, "credentials.SOPS_X: unknown key"),
         (f"credentials: {{{HOOK}: x}}", {}, "credentials: unknown key"),
+        ("credentials:\n  sops_x: https://x\n  SECRET7: x", {}, r"credentials: unknown key .* line 4\)"),
+        # A space is missing, or a quote: all of it is a key.
+        ("alerts: {ping_url:https://x/SECRET}", {}, "alerts.ping_url…: unknown key"),
+        ("alerts: {ping_url:\"https://x/SECRET\"}", {}, "alerts.ping_url…: unknown key"),
+        ("tgram://SECRET/1: x", {}, "tgram…: unknown key"),
+        ("'@x SECRET': x", {}, "…: unknown key"),
+        ("websocket: {presets: {'a/SECRET': {x: 1}}}", {}, "presets.a….x: unknown key"),
+        ("binance_credentials: {SECRET-7: x}", {}, "binance_credentials: unknown key"),
+        ("binance_credentials: {key: SECRET}", {}, "binance_credentials.key: unknown key"),
         (f"credentials: {HOOK}", {}, "credentials: Expected `object`"),
         (f"credentials: [{HOOK}]", {}, "credentials: Expected `object`"),
         ("", {VARIABLE: "SECRET"}, f"credentials.sops_mainnet: no http:// .*{VARIABLE}"),
@@ -344,3 +354,30 @@ def test_a_warning_tells_an_address_without_its_secrets(settings_of):
     settings = settings_of(GOOD.replace("{stream", f"{{ws_url: '{ADDRESS}', stream"))
     assert settings.ws_url == ADDRESS
     assert "for ws://…@host/ws?token=…:" in settings.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "given", ["https://hooks.slack.com/services/T/hidden", "tgram://1:hidden/1"]
+)
+def test_an_address_is_no_config(given: str):
+    with pytest.raises(ConfigError, match="--config: an address, and no path") as refused:
+        load.find("x", Path(given))
+    assert "hidden" not in refused.value.one_line()
+
+
+def test_a_list_whose_items_are_all_comments_is_empty(settings_of):
+    settings = settings_of(GOOD + "alerts:\n  urls:\n  # - tgram://x/1\n")
+    assert settings.config.alerts.urls == ()
+
+
+@pytest.mark.parametrize("keys", ["symbol: '{}'", "timeframe: '{}'"])
+def test_a_service_in_the_wrong_place_is_not_told(settings_of, keys: str):
+    given = "tgram://123456:hidden/1"
+    text = "binance: {stream: {symbol: btcusdt, timeframe: 1h}}\n"
+    word = keys.partition(":")[0]
+    text = text.replace(
+        "symbol: btcusdt" if word == "symbol" else "timeframe: 1h", keys.format(given)
+    )
+    with pytest.raises(ConfigError) as refused:
+        settings_of(text)
+    assert "hidden" not in redacted(refused.value.one_line())

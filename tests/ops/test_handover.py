@@ -28,6 +28,38 @@ def test_only_its_owner_reads_it_and_only_once(path: Path) -> None:
     assert handover.take(path) == {}
 
 
+def test_what_sops_needs_is_handed_over(path: Path) -> None:
+    names = ("SOPS_AGE_KEY", "SOPS_CONFIG", "GNUPGHOME", "AWS_SECRET_ACCESS_KEY", "AZURE_CLIENT_ID",
+             "GOOGLE_APPLICATION_CREDENTIALS", "VAULT_TOKEN", "CLOUDSDK_CONFIG")  # fmt: skip
+    environ = dict.fromkeys(names, "/x") | {"AWSOME": "x", "PATH": "/bin"}
+    handover.write(path, environ, whole=False)
+    assert handover.take(path) == {**dict.fromkeys(names, "/x"), "PATH": "/bin"}
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_key_is_found_from_another_folder(
+    path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    monkeypatch.chdir(path.parent.parent)
+    monkeypatch.setenv("HOME", "/home/me")
+    environ = {"SOPS_AGE_KEY_FILE": "keys.txt", "GNUPGHOME": "~/.gnupg", "SSL_CERT_FILE": "",
+               "SOPS_AGE_KEY": "keys.txt"}  # fmt: skip
+    handover.write(path, environ, whole=whole)
+    assert handover.take(path) == {
+        "SOPS_AGE_KEY_FILE": str(path.parent.parent / "keys.txt"),
+        "GNUPGHOME": "/home/me/.gnupg",
+        "SSL_CERT_FILE": "",
+        "SOPS_AGE_KEY": "keys.txt",
+    }
+
+
+def test_a_home_that_there_is_not_stops_nobody(path: Path) -> None:
+    """Who is asked for the key says so, as it does in a shell."""
+    handover.write(path, {"SOPS_AGE_SSH_PRIVATE_KEY_FILE": "~nobody-of-here/id"}, whole=False)
+    (told,) = handover.take(path).values()
+    assert told.endswith("/~nobody-of-here/id")
+
+
 def test_a_command_has_all_that_is_not_the_shells_or_the_terminals_own(path: Path) -> None:
     handover.write(path, ENVIRON, whole=True)
     without = {"TERM", "TMUX", "SHLVL"}
