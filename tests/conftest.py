@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.alerts.hook import Webhook
+from tests.support.heard import Heard, listen
 from tests.support.machine import Machine
 
 # A busy machine is no failure: nothing here asserts how long an example takes.
@@ -31,6 +33,20 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def hook() -> Iterator[Webhook]:
+    """A server that takes what is posted to it, or does not."""
+    made = Webhook()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
+    """What people would be told, by every session of the test."""
+    return listen(monkeypatch)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from kline_ops.cli import (
+    alert_test,
     analyze_gaps,
     attach,
     backfill,
@@ -26,6 +27,7 @@ from kline_ops.cli import (
     supervise,
     units,
     verify,
+    watchdog,
 )
 
 app = typer.Typer(
@@ -64,11 +66,13 @@ app.command("analyze-gaps")(analyze_gaps.analyze_gaps)
 app.command("backfill")(backfill.backfill)
 app.command("verify")(verify.verify)
 app.command("import")(import_.import_)
+app.command("watchdog")(watchdog.watchdog)
 app.command("run")(run.run)
 app.command("supervise", hidden=True)(supervise.supervise)
 app.command("units")(units.units)
 app.command("init")(init.init)
 app.command("doctor")(doctor.doctor)
+app.command("alert-test")(alert_test.alert_test)
 app.command("drill")(drill.drill)
 app.command("exchange")(exchange.exchange)
 app.add_typer(config.app, name="config")

@@ -17,6 +17,8 @@ def tell_digests(
 ) -> int:
     """Print the digest of each session, send it if asked to; answers the exit code.
 
+    ``quiet``: only what is a finding is printed and sent.
+
     Raises:
         KlineOpsError: no such session, its file can not be read, or it has no channel.
     """
@@ -33,11 +35,12 @@ def tell_digests(
         session = session_of(name, config)
         with alone(session.csv):
             found = digest(session, SystemClock().wall_ms())
-            if notify:
+            is_told = bool(found.exit_code) or not quiet
+            if notify and is_told:
                 code = max(code, send(session.name, config, found.message()))
         code = max(code, found.exit_code)
         told.append({"session": session.name, "text": found.text, **found.facts})
-        if not as_json and (found.exit_code or not quiet):
+        if is_told and not as_json:
             typer.echo(printable(found.text))
     if as_json:
         typer.echo(json.dumps(told))

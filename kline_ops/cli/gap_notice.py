@@ -38,31 +38,29 @@ def notify_of(findings: Sequence[Finding], asked: Asked) -> int:
 
 
 def send(name: str, config: Path | None, message: Message) -> int:
-    """Send a message to a session's channel; a failure is told on stderr, and is a finding.
+    """Send a message to a session's channels; a failure is told on stderr, and is a finding.
 
     Raises:
         ConfigError: its config can not be used, or names no channel.
     """
     from pathlib import Path
 
-    from kline_ops.alerts import AlertError, SlackChannel
+    from kline_ops.alerts.routes import routes_of, stream_key, tell
     from kline_ops.config.settings import load_settings
     from kline_ops.errors import ConfigError
     from kline_ops.watch.registry import find_session
 
     settings = load_settings(name, config or Path(find_session(name).config))
-    url = settings.alert_url
-    if url is None:
-        key = f"sops_{settings.config.binance.environment}"
+    key = stream_key(settings.config)
+    found = routes_of(settings.config, key, name)
+    if not found:
         raise ConfigError(
             f"{name} has no alert channel", field=f"credentials.{key}", hint="a Slack webhook there"
         )
-    try:
-        SlackChannel(url.reveal()).send(message)
-    except AlertError as error:
+    errors = tell([route.channel for route in found], message)
+    for error in errors:
         typer.echo(printable(f"kline-ops: {error.one_line()}"), err=True)
-        return EXIT_FINDING
-    return EXIT_GOOD
+    return EXIT_FINDING if errors else EXIT_GOOD
 
 
 def _message(finding: Finding) -> Message:

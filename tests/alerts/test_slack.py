@@ -2,81 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import re
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from kline_ops.alerts import AlertError, Level, Message, SlackChannel, channels
-from kline_ops.alerts.channels import slack_payload
+from kline_ops.alerts import (
+    AlertError,
+    Level,
+    Message,
+    SlackChannel,
+    channels,
+    post,
+    send_patiently,
+)
+from kline_ops.alerts.slack import slack_payload
+from kline_ops.exchange.tls import make_authority
+from tests.alerts.hook import SECRET, Webhook, raw, url
 
-SECRET = "T0SECRET/B0SECRET/x0SECRETx"
 MESSAGE = Message(Level.WARNING, "demo: 2 missing", "03:00, 04:00", {"Owed": "24", "On disk": "22"})
-
-
-class Webhook:
-    """What was posted, and how each post is answered, in order; the last answer is repeated."""
-
-    def __init__(self) -> None:
-        self.posted: list[tuple[str, dict[str, Any]]] = []
-        self.answers: list[tuple[int, dict[str, str], bytes]] = [(200, {}, b"ok")]
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                hook.posted.append((self.path, json.loads(body)))
-                status, headers, answer = hook.answers[0]
-                if len(hook.answers) > 1:
-                    del hook.answers[0]
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.channel = SlackChannel(url(self.server.server_port))
-
-
-def url(port: int) -> str:
-    return f"http://127.0.0.1:{port}/services/{SECRET}"
-
-
-@pytest.fixture
-def hook() -> Iterator[Webhook]:
-    made = Webhook()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-
-
-@contextlib.contextmanager
-def raw(answer: Callable[[socket.socket], None]) -> Iterator[SlackChannel]:
-    """A server that takes one connection and does with it what it likes."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            with contextlib.suppress(OSError):
-                connection, _ = server.accept()
-                with connection:
-                    answer(connection)
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield SlackChannel(url(server.getsockname()[1]))
 
 
 def refused(channel: SlackChannel) -> str:
@@ -95,16 +49,17 @@ def refused(channel: SlackChannel) -> str:
 
 
 def test_it_is_delivered(hook: Webhook) -> None:
-    hook.channel.send(MESSAGE)
+    SlackChannel(hook.url).send(MESSAGE)
     ((path, payload),) = hook.posted
     assert path == f"/services/{SECRET}"
     assert payload == slack_payload(MESSAGE)
 
 
 def test_the_address_is_in_no_text(hook: Webhook) -> None:
-    for text in (repr(hook.channel), str(hook.channel), f"{hook.channel}", f"{[hook.channel]}"):
+    channel = SlackChannel(hook.url)
+    for text in (repr(channel), str(channel), f"{channel}", f"{[channel]}"):
         assert "SECRET" not in text
-    assert hook.channel.host == "127.0.0.1"
+    assert channel.host == "127.0.0.1"
 
 
 @pytest.mark.parametrize("address", ["", "hooks", "ftp://x/SECRET", "http://", "http://x:b/SECRET"])
@@ -128,38 +83,78 @@ def test_what_is_no_address(address: str) -> None:
 )
 def test_it_is_refused(hook: Webhook, status: int, body: bytes, words: str) -> None:
     hook.answers = [(status, {"Location": "http://127.0.0.1:1/"}, body)]
-    assert refused(hook.channel) == words
+    assert refused(SlackChannel(hook.url)) == words
     assert len(hook.posted) == 1
 
 
 @pytest.mark.parametrize("body", [b"ok", b"", b'{"success":true}', b"\xff\xfe"])
 def test_what_speaks_like_slack_is_good(hook: Webhook, body: bytes) -> None:
     hook.answers = [(200, {}, body)]
-    hook.channel.send(MESSAGE)
+    SlackChannel(hook.url).send(MESSAGE)
+
+
+def patiently(hook: Webhook) -> str:
+    """Why a message that is sent by itself was not delivered; empty where it was."""
+    try:
+        send_patiently(SlackChannel(hook.url), MESSAGE)
+    except AlertError as error:
+        return error.reason
+    return ""
 
 
 def test_too_many_is_tried_once_more(hook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr(channels.time, "sleep", slept.append)
     hook.answers = [(429, {"Retry-After": "30"}, b""), (200, {}, b"ok")]
-    hook.channel.send(MESSAGE)
+    assert patiently(hook) == ""
     assert (slept, len(hook.posted)) == ([30.0], 2)
 
     hook.answers = [(429, {"Retry-After": "2"}, b"")]
-    assert refused(hook.channel) == "answered 429"
+    assert patiently(hook) == "answered 429"
     assert (slept, len(hook.posted)) == ([30.0, 2.0], 4)
 
     for odd in ("", "soon", "-5", "Wed, 21 Oct 2026 07:28:00 GMT"):
         hook.answers = [(429, {"Retry-After": odd}, b""), (200, {}, b"ok")]
-        hook.channel.send(MESSAGE)
+        assert patiently(hook) == ""
         assert slept[-1] == 1.0
 
 
 def test_a_long_wait_is_not_waited_for(hook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channels.time, "sleep", lambda _: pytest.fail("it slept"))
     hook.answers = [(429, {"Retry-After": "31"}, b"")]
-    assert refused(hook.channel) == "answered 429 and asks for 31 s of silence"
+    assert patiently(hook) == "answered 429 and asks for 31 s of silence"
     assert len(hook.posted) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "retryable", "retry_after"),
+    [
+        ((429, {"Retry-After": "7"}, b""), True, 7.0),
+        ((429, {}, b""), True, 1.0),
+        ((503, {"Retry-After": "120"}, b""), True, 120.0),
+        ((500, {"Retry-After": "120"}, b"rollup_error"), True, None),
+        ((408, {}, b""), True, None),
+        ((200, {}, b"<html>log in first</html>"), True, None),
+        ((302, {"Location": "http://127.0.0.1:1/"}, b""), False, None),
+        ((400, {}, b"invalid_payload"), False, None),
+        ((403, {}, b"invalid_token"), False, None),
+        ((404, {}, b"no_service"), False, None),
+        ((410, {}, b"channel_is_archived"), False, None),
+    ],
+)
+def test_would_another_try_help(
+    hook: Webhook, said: tuple[int, dict[str, str], bytes], retryable: bool, retry_after: float
+) -> None:
+    hook.answers = [said]
+    with pytest.raises(AlertError) as raised:
+        SlackChannel(hook.url).send(MESSAGE)
+    assert (raised.value.retryable, raised.value.retry_after) == (retryable, retry_after)
+    assert len(hook.posted) == 1
+
+
+def test_an_answer_that_repeats_a_part_of_the_address_is_not_repeated(hook: Webhook) -> None:
+    hook.answers = [(404, {}, b"services")]
+    assert refused(SlackChannel(hook.url)) == "answered 404"
 
 
 def test_nobody_listens() -> None:
@@ -183,10 +178,10 @@ def drip(connection: socket.socket) -> None:
 
 @pytest.mark.parametrize("answer", [hang, drip])
 def test_it_hangs(answer: Callable[[socket.socket], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(channels, "_TIMEOUT", 0.5)
+    monkeypatch.setattr(post, "TIMEOUT", 0.5)
     began = time.monotonic()
-    with raw(answer) as channel:
-        assert refused(channel) == "did not answer within 0.5 s"
+    with raw(answer) as address:
+        assert refused(SlackChannel(address)) == "did not answer within 0.5 s"
     assert time.monotonic() - began < 3
 
 
@@ -208,8 +203,8 @@ def test_garbage(answer: bytes) -> None:
         connection.recv(1 << 16)
         connection.sendall(answer)
 
-    with raw(babble) as channel:
-        assert refused(channel).startswith("can not be reached: ")
+    with raw(babble) as address:
+        assert refused(SlackChannel(address)).startswith("can not be reached: ")
 
 
 def test_nothing_of_the_address_reaches_a_log_or_a_terminal() -> None:
@@ -226,13 +221,27 @@ def test_nothing_of_the_address_reaches_a_log_or_a_terminal() -> None:
         "try:\n    SlackChannel(sys.argv[1]).send(Message(Level.INFO, 'x'))\n"
         "except AlertError as error:\n    print(error)\n"
     )
-    with raw(babble) as channel:
+    with raw(babble) as address:
         ran = subprocess.run(
-            [sys.executable, "-c", script, channel.url], capture_output=True, text=True, check=True
+            [sys.executable, "-c", script, address], capture_output=True, text=True, check=True
         )
     assert ran.stdout == "the message was not delivered: 127.0.0.1 answered 500\n"
     assert "SECRET" not in ran.stderr
     assert ran.stderr == ""
+
+
+def test_it_trusts_whom_the_exchange_is_checked_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = make_authority(tmp_path)
+    with closing(Webhook(authority.good())) as hook:
+        channel = SlackChannel(hook.url)
+        assert refused(channel).startswith("can not be reached: its certificate is not valid (")
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+        channel.send(MESSAGE)
+        assert len(hook.posted) == 1
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nothing"))
+    assert refused(channel) == "can not be reached: OSError"
 
 
 def test_a_host_that_is_none() -> None:
@@ -297,20 +306,62 @@ def test_markup_is_text() -> None:
     assert fields["fields"][0]["text"] == "*&lt;x&gt;*\n&amp;"
 
 
-@pytest.mark.parametrize("character", ["x", "&", "é"])
+def check_limits(payload: dict[str, Any]) -> None:
+    """Block Kit's limits, and those that others measured."""
+    blocks = payload["blocks"] + [
+        block for part in payload.get("attachments", []) for block in part["blocks"]
+    ]
+    assert len(blocks) <= 20
+    assert len(json.dumps(blocks, ensure_ascii=False)) < 13_000
+    for block in blocks:
+        texts = [block["text"]] if "text" in block else []
+        limit = {"header": 150, "section": 3000}.get(block["type"], 3000)
+        if "fields" in block:
+            texts, limit = block["fields"], 2000
+            assert 1 <= len(texts) <= 10
+        if block["type"] == "context":
+            texts = block["elements"]
+            assert 1 <= len(texts) <= 10
+        assert texts
+        for text in texts:
+            assert 1 <= len(text["text"]) <= limit
+            if text["type"] == "mrkdwn":
+                assert not re.search(r"[<>]|&(?!amp;|lt;|gt;)", text["text"])
+    json.dumps(payload).encode()
+    json.dumps(payload, ensure_ascii=False).encode()  # no halves of characters
+    assert 1 <= len(payload["text"]) <= 3000
+
+
+wild = st.text(st.characters(), max_size=200) | st.builds(
+    lambda text, times: text * times, st.text(max_size=9), st.integers(0, 2000)
+)
+
+
+@given(st.sampled_from(Level), wild, wild, st.dictionaries(wild, wild, max_size=50))
+def test_slack_takes_it_whatever_is_in_it(
+    level: Level, title: str, text: str, facts: dict[str, str]
+) -> None:
+    check_limits(slack_payload(Message(level, title, text, facts)))
+
+
+@pytest.mark.parametrize("character", ["x", "&", "é", "\ud800", "\0", "💥"])
 def test_slack_takes_it_whatever_its_length(character: str) -> None:
     facts = {f"{n}{character * 500}": character * 5000 for n in range(123)}
     payload = slack_payload(Message(Level.CRITICAL, character * 999, character * 9999, facts))
-    assert len(payload["blocks"][0]["text"]["text"]) == 150
-    text, *rest, more = sections(payload)
-    assert len(text["text"]["text"]) <= 3000
-    assert [len(section["fields"]) for section in rest] == [10] * 10
-    for section in rest:
-        for item in section["fields"]:
-            assert len(item["text"]) <= 2000
-            assert item["text"].count("&") == item["text"].count("&amp;")
-    assert more["elements"][0]["text"] == "… and 23 more"
-    assert len(payload["blocks"]) + len(sections(payload)) <= 50
+    check_limits(payload)
+    *_, more = sections(payload)
+    told = sum(len(section.get("fields", ())) for section in sections(payload))
+    assert told >= 7
+    assert more["elements"][0]["text"] == f"… and {123 - told} more"
+
+
+def test_what_is_cut_says_so() -> None:
+    payload = slack_payload(Message(Level.INFO, "x" * 999, "y" * 9999, {"z" * 999: "w" * 9999}))
+    text, fields = sections(payload)
+    for told in (payload["blocks"][0]["text"]["text"], text["text"]["text"]):
+        assert told.endswith("…")
+    name, value = fields["fields"][0]["text"].split("\n")
+    assert (name, len(value)) == (f"*{'z' * 74}…*", 600)
 
 
 def test_a_title_alone() -> None:
