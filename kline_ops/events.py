@@ -121,6 +121,12 @@ class AttemptsExhausted(Event, frozen=True, kw_only=True):
     reason: str
 
 
+class HeartbeatRestart(Event, frozen=True, kw_only=True):
+    """What keeps data flowing had died; a fresh one was begun within the process."""
+
+    reason: str
+
+
 class RestartPlanned(Event, frozen=True, kw_only=True):
     """A boundary of the TimeTrigger is near; a successor is being opened."""
 
@@ -333,6 +339,27 @@ class ClockSkewed(Event, frozen=True, kw_only=True):
     """This machine's wall clock is ahead of the exchange's time, or behind (less than zero)."""
 
     seconds: float
+
+
+class Alerted(Event, frozen=True, kw_only=True):
+    """People are told something: a message goes to the alert channels.
+
+    ``step``: ``opened``, ``escalated``, ``reminded``, ``resolved`` or ``passed``; empty where the
+    message is about no incident.
+    """
+
+    level: str
+    topic: str
+    step: str
+    title: str
+
+
+class AlertFailed(Event, frozen=True, kw_only=True):
+    """An alert channel does not take messages; ``lost``: so many were not delivered since it fails."""
+
+    host: str
+    reason: str
+    lost: int = 0
 
 
 class Recorded(Event, frozen=True, kw_only=True):

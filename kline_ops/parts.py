@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from kline_ops.budget import Budget
 from kline_ops.clock import Clock
 from kline_ops.config.settings import Settings
+from kline_ops.errors import JournalError
 from kline_ops.events import Bus
 from kline_ops.feed.connection import Options
 from kline_ops.feed.endpoints import BreakerOptions
@@ -19,6 +20,7 @@ from kline_ops.feed.rotation import Rotation
 from kline_ops.market.messages import Kline
 from kline_ops.market.server_time import ServerTime
 from kline_ops.record.backfill import Backfill
+from kline_ops.record.disk import Disk
 from kline_ops.record.journal import Journal
 from kline_ops.record.recorder import Recorder, RecordOptions
 from kline_ops.resilience import Backoff, TimeTrigger
@@ -35,6 +37,39 @@ class Common:
     budget: Budget
     #: Of all connections: each of its own would cost 16 ms and 2 MB.
     tls: ssl.SSLContext | None
+
+
+def new_journal(
+    settings: Settings, disk: Disk | None = None, *, takes_over: bool = False
+) -> Journal:
+    """The session's journal, locked: from here on this process is the file's only recorder.
+
+    ``disk``: the file calls; None: those of the system. ``takes_over``: not locked yet, as the process
+    that it takes over from still is the recorder.
+
+    Raises:
+        JournalError: somebody else records into it; nothing was touched.
+    """
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise JournalError(
+            f"cannot create {settings.data_dir}: {error.strerror}",
+            transient=True,
+            hint="check its disk and permissions, or give data_dir another place",
+        ) from None
+    record = settings.config.record
+    journal = Journal(
+        settings.csv,
+        settings.stream.interval,
+        owner=settings.name,
+        sync=record.fsync == "always",
+        columns=record.columns,
+        disk=disk,
+    )
+    if not takes_over:
+        journal.lock()
+    return journal
 
 
 def new_recorder(common: Common, journal: Journal, rest_url: str | None) -> Recorder:

@@ -4,7 +4,7 @@
                  ▲                   │  ▲
              TimeTrigger          hole  REST
                                      ▼
-                     Bus ──▶ log, events.jsonl, state file
+                     Bus ──▶ log, events.jsonl, state file, alerts
 
 Recording comes first: everything that listens is behind a queue, a thread or a boundary of its own.
 """
@@ -18,39 +18,38 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kline_ops import events
 from kline_ops.budget import Budget, budget_path
-from kline_ops.clock import Clock, read
+from kline_ops.clock import Clock
 from kline_ops.config.settings import Settings
 from kline_ops.config.trust import tls_context
 from kline_ops.config.venues import venue_key
-from kline_ops.errors import JournalError
 from kline_ops.events import Bus, Listener
+from kline_ops.feed.feed import Feed
+from kline_ops.kit.heartbeat import Heartbeat
 from kline_ops.market.messages import Kline
 from kline_ops.market.server_time import ServerTime
 from kline_ops.observe.dashboard.snapshot import Snapshot
 from kline_ops.observe.logs import EventLog
 from kline_ops.parts import Common, new_feed, new_recorder, new_rotation
-from kline_ops.record.disk import Disk
 from kline_ops.record.journal import Journal
 from kline_ops.standing import View
 from kline_ops.succession import take_over
+from kline_ops.upkeep import seek_secrets, watch_clocks, watch_memory
 from kline_ops.watch.clocks import ClockWatch
 from kline_ops.watch.keeper import StateKeeper
-from kline_ops.watch.memory import MemoryLimit, resident_megabytes
 from kline_ops.watch.state_writer import StateWriter
 from kline_ops.worker import Worker
 
-#: Seconds between two looks at the clocks.
-_CLOCKS_EVERY = 1.0
-#: Seconds between two looks at the memory that is in use.
-_MEMORY_EVERY = 30.0
-#: A look that is so many seconds late shows that this process stood still.
-_HELD_UP = 1.0
+if TYPE_CHECKING:
+    from kline_ops.telling import Telling
+
 #: Seconds for a recorder that has made way to let go of its lock.
 _COMMITTED = 5.0
+#: Seconds for the state that another process left to be read.
+_FIRST_WORDS = 1.0
 #: Seconds that the last state and the last events may take at the end.
 _LAST_WORDS = 0.5
 
@@ -58,6 +57,7 @@ _WRITTEN_AT_ONCE = (
     events.SessionStarted,
     events.Live,
     events.Disconnected,
+    events.HeartbeatRestart,
     events.RestartPlanned,
     events.RestartSkipped,
     events.BackfillFailed,
@@ -69,39 +69,6 @@ _WRITTEN_AT_ONCE = (
 )
 
 _log = logging.getLogger(__name__)
-
-
-def new_journal(
-    settings: Settings, disk: Disk | None = None, *, takes_over: bool = False
-) -> Journal:
-    """The session's journal, locked: from here on this process is the file's only recorder.
-
-    ``disk``: the file calls; None: those of the system. ``takes_over``: not locked yet, as the process
-    that it takes over from still is the recorder.
-
-    Raises:
-        JournalError: somebody else records into it; nothing was touched.
-    """
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise JournalError(
-            f"cannot create {settings.data_dir}: {error.strerror}",
-            transient=True,
-            hint="check its disk and permissions, or give data_dir another place",
-        ) from None
-    record = settings.config.record
-    journal = Journal(
-        settings.csv,
-        settings.stream.interval,
-        owner=settings.name,
-        sync=record.fsync == "always",
-        columns=record.columns,
-        disk=disk,
-    )
-    if not takes_over:
-        journal.lock()
-    return journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +116,13 @@ class Session:
             self._bus.listen(listener)
         self._server_time = ServerTime(clock.wall_ms(), clock.monotonic())
         self._clock_watch = ClockWatch()
-        self._memory = MemoryLimit(settings.config.ops.memory_limit_mb)
+        self._telling: Telling | None = None
         self._chores: set[asyncio.Task[None]] = set()
+        self._beating: asyncio.Task[None] | None = None
+        #: When the feed was begun anew last (monotonic seconds).
+        self._revived_at = float("-inf")
+        #: A state could not be made, which is told.
+        self._is_mute = False
         self._last_kline: Kline | None = None
         self._reason = "asked to"
         self._stop = asyncio.Event()
@@ -196,10 +168,16 @@ class Session:
             ws_url, rest_url = await self._addresses(stack)
             common = self._new_common(ws_url)
             self._keeper = self._new_keeper(ws_url)
+            await self._read_counts()
             self._recorder = recorder = new_recorder(common, self._journal, rest_url)
             self._feed = feed = new_feed(common, ws_url, self._deliver, self._draw)
             rotation = new_rotation(common, feed, self._keeper.last_boundary_ms)
             self._view = View(common, recorder, feed, self._keeper, rotation, self._clock_watch)
+            self._telling = self._new_telling(common)
+            self._heartbeat = self._new_heartbeat(feed)
+            feed.on_dead = self._feed_died
+            # To the very end: whoever waits for a slow disk lives.
+            stack.callback(self._beat_no_more)
             self._bus.listen(feed.hear)
             recorder.on_settled = feed.settled
             recorder.on_missed = lambda open_ms: feed.missed(recorder.stream, open_ms)
@@ -209,8 +187,7 @@ class Session:
             begin = asyncio.create_task(self._begin(), name="begin")
             try:
                 if await self._unless_stopped(begin):
-                    self._chore(self._watch_clocks(), "clocks")
-                    self._chore(self._watch_memory(), "memory")
+                    self._look_after(common)
                     if rotation is not None:
                         self._chore(rotation.run(), "rotation")
                     await self._unless_stopped(*self._chores, *recorder.tasks)
@@ -220,9 +197,11 @@ class Session:
                     await asyncio.wait({begin}, timeout=_COMMITTED)
                 for task in (begin, *self._chores):
                     task.cancel()
-                await feed.close()
-                await self._step_aside()
-                unwritten = await recorder.close(for_good=not self._makes_way)
+                try:
+                    await feed.close()
+                    await self._step_aside()
+                finally:  # whatever fails: what waits goes to the disk
+                    unwritten = await recorder.close(for_good=not self._makes_way)
         await self._last_words(unwritten)
 
     def _chore(self, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -259,13 +238,22 @@ class Session:
                 bus=self._bus,
                 clock=self._clock,
             )
+            await self._read_counts()
         self._in_charge = True
         self._host.on_begin()
-        self._chore(self._beat(), "beat")
+        self._beating = asyncio.create_task(self._heartbeat.run(), name="beat")
+        if self._telling is not None:
+            self._chore(self._telling.run(), "telling")
         await self._recorder.start()
         self._announce()
         if self._host.on_live is None:
             self._feed.start()
+
+    async def _read_counts(self) -> None:
+        """Go on with the counts of the process before; a disk that hangs holds up no candle."""
+        loop = asyncio.get_running_loop()
+        reading = loop.run_in_executor(self._sideline, self._keeper.take_over)
+        await asyncio.wait({reading}, timeout=_FIRST_WORDS)
 
     def _commit(self) -> None:
         """The other recorder is told to make way: from here on the candles are ours to write."""
@@ -306,53 +294,77 @@ class Session:
             beat=beat,
             supervised=self._host.supervised,
         )
-        self._states = StateWriter(keeper, self._sideline)
+        self._states = StateWriter(keeper.write, self._sideline)
         self._bus.listen(keeper.hear)
         self._event_log = EventLog(settings.events_file, self._clock, self._sideline)
         self._bus.listen(self._log_event)
         self._bus.listen(self._write_state_at)
         return keeper
 
+    def _new_heartbeat(self, feed: Feed) -> Heartbeat:
+        """Writes the state each ``heartbeat.interval``, and has a fresh feed where this one has died."""
+        return Heartbeat(
+            interval=self._settings.config.resilience.heartbeat.interval,
+            target=feed,
+            on_target_dead=self._revive,
+            on_beat=self._write_state,
+            clock=self._clock,
+        )
+
+    def _new_telling(self, common: Common) -> Telling | None:
+        """Whoever tells people; None where nobody is to be told."""
+        alerts, credentials = common.settings.config.alerts, common.settings.config.credentials
+        if not (credentials or alerts.urls or alerts.ping_url):
+            return None
+        try:
+            from kline_ops.telling import Telling  # noqa: PLC0415 - for who has somebody to tell
+
+            telling = Telling(
+                common,
+                self._view.standing,
+                self._feed.is_excused,
+                self._sideline,
+                takes_over=self._host.on_live is not None,
+            )
+        except Exception:  # noqa: BLE001 - a boundary: telling may fail, recording may not
+            _log.exception("people can not be told")
+            return None
+        self._bus.listen(telling.hear)
+        return telling
+
     # -- chores -----------------------------------------------------------------------------------
 
-    async def _watch_clocks(self) -> None:
-        """Tell of suspends, halts, steps and skew. After a suspend, catch up and connect anew."""
-        due = self._clock.monotonic()
-        while True:
-            wall_ms, now, asleep = read(self._clock)
-            if now - due >= _HELD_UP:
-                self._bus.emit(events.HeldUp(seconds=round(now - due, 3)))
-            due = now + _CLOCKS_EVERY
-            heard = self._server_time.heard_since_sleep
-            exchange_ms = self._server_time.now_ms(now) if heard else None
-            told = self._clock_watch.look(wall_ms, now, asleep, exchange_ms)
-            slept = sum(event.seconds for event in told if isinstance(event, events.Suspended))
-            self._server_time.slept(slept)
-            for event in told:
-                self._bus.emit(event)
-            if slept:
-                self._recorder.wake()
-                # What was connected before is as good as dead, and may not know it for minutes.
-                self._feed.replace("suspended")
-            await asyncio.sleep(_CLOCKS_EVERY)
+    def _look_after(self, common: Common) -> None:
+        keeper, recorder = self._keeper, self._recorder
+        self._chore(watch_clocks(common, self._clock_watch, self._woke), "clocks")
 
-    async def _watch_memory(self) -> None:
-        """Ask for a fresh process where this one has grown."""
-        while True:
-            megabytes = resident_megabytes()
-            # What waits for a disk that takes nothing, a fresh process would not have.
-            keeps = self._recorder.figures().disk_error is not None
-            if not keeps and self._memory.is_over(megabytes, self._keeper.uptime):
-                limit = self._memory.limit or 0.0
-                self._bus.emit(events.MemoryHigh(megabytes=round(megabytes, 1), limit=limit))
-                self._host.ask_renewal()
-            await asyncio.sleep(_MEMORY_EVERY)
+        def keeps() -> bool:
+            return recorder.figures().disk_error is not None
 
-    async def _beat(self) -> None:
-        """Write the state file every ``heartbeat.interval``."""
-        while True:
-            self._write_state()
-            await asyncio.sleep(self._settings.config.resilience.heartbeat.interval)
+        renew = self._host.ask_renewal
+        self._chore(watch_memory(common, lambda: keeper.uptime, keeps, renew), "memory")
+        if self._settings.lacks_secrets:
+            self._chore(seek_secrets(keeps, renew), "secrets")
+
+    def _woke(self) -> None:
+        """This machine slept. What was connected is as good as dead, and may not know for minutes."""
+        self._recorder.wake()
+        self._feed.replace("suspended")
+
+    def _feed_died(self) -> None:
+        """Look at it now; one that dies as soon as it is begun anew has to wait for the next beat."""
+        if self._clock.monotonic() - self._revived_at >= self._heartbeat.interval:
+            self._heartbeat.beat()
+
+    def _revive(self) -> None:
+        """The feed has died of a fault of ours: a fresh one takes over, and nothing else is touched."""
+        self._revived_at = self._clock.monotonic()
+        self._bus.emit(events.HeartbeatRestart(reason=self._feed.fault))
+        self._feed.revive()
+
+    def _beat_no_more(self) -> None:
+        if self._beating is not None:
+            self._beating.cancel()
 
     def _log_event(self, event: events.Event) -> None:
         """Listener: the event log tells of the recorder, not of one that is to take over from it."""
@@ -361,11 +373,20 @@ class Session:
 
     def _write_state_at(self, event: events.Event) -> None:
         """Listener: what a look from outside waits for, or must outlive a crash, is written at once."""
-        if self._in_charge and isinstance(event, _WRITTEN_AT_ONCE):
+        if isinstance(event, _WRITTEN_AT_ONCE):
             self._write_state()
 
     def _write_state(self) -> None:
-        self._states.write(self._keeper.state(self._view.standing()))
+        if not self._in_charge:
+            return  # it is another process's, which takes over or is still to make way
+        try:
+            self._states.write(self._keeper.state(self._view.standing()))
+        except Exception:  # noqa: BLE001 - a boundary: a state may fail, recording may not
+            if not self._is_mute:
+                _log.exception("how it stands can not be told")
+            self._is_mute = True
+        else:
+            self._is_mute = False
 
     def _deliver(self, kline: Kline) -> None:
         self._recorder.deliver(kline)
@@ -393,6 +414,8 @@ class Session:
         if not self._makes_way:
             return
         self._bus.emit(events.HandedOver(pid=os.getpid()))
+        # The successor goes on with these counts, and beats as soon as it has the lock.
+        self._write_state()
         self._in_charge = False
         loop = asyncio.get_running_loop()
         written = loop.run_in_executor(self._sideline, lambda: None)
@@ -402,6 +425,8 @@ class Session:
         if self._in_charge:
             self._bus.emit(events.SessionStopped(reason=self._reason, unwritten=unwritten))
             self._write_state()
+        if self._telling is not None:
+            await self._telling.close()
         self._sideline.shutdown(wait=False)
         if not self._sideline.join(_LAST_WORDS):
             _log.warning("the last state could not be written in time")

@@ -61,6 +61,8 @@ def test_no_two_kinds_share_a_name_and_all_are_in_snake_case() -> None:
         "journal_repaired",
         "disk_full",
         "disk_recovered",
+        "heartbeat_restart",
+        "alert_failed",
     ],
 )
 def test_the_kinds_that_users_were_promised_are_there(name: str) -> None:

@@ -24,8 +24,11 @@ _FOREIGN = ("wrong symbol", "wrong interval", "unasked event", "the exchange say
 #: Told before ``session_started``, by the process that begins, or by the supervisor: no sign of life
 #: of the one before.
 _AT_OPENING = frozenset(
-    {"journal_repaired", "disk_full", "disk_recovered", "process_ended", "crash_loop"}
-)
+    {
+        "journal_repaired", "disk_full", "disk_recovered", "process_ended", "crash_loop",
+        "alerted", "alert_failed",
+    }
+)  # fmt: skip
 
 _Event = Mapping[str, Any]
 

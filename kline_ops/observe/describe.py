@@ -44,6 +44,8 @@ def describe(event: Event) -> tuple[int, str]:  # noqa: C901, PLR0911, PLR0912, 
             return WARNING, f"connection {e.connection}: ended, {e.code} {e.reason}"
         case events.AttemptsExhausted() as e:
             return ERROR, f"{e.attempts} attempts in a row brought no data: {e.reason}; going on"
+        case events.HeartbeatRestart() as e:
+            return ERROR, f"the feed died ({e.reason}); a fresh one takes over"
         case events.RestartPlanned() as e:
             return INFO, f"planned restart at {e.boundary}: opening the successor"
         case events.RestartSkipped() as e:
@@ -111,6 +113,11 @@ def describe(event: Event) -> tuple[int, str]:  # noqa: C901, PLR0911, PLR0912, 
             where = "ahead of" if e.seconds > 0 else "behind"
             told = f"this machine's clock is {abs(e.seconds):.1f} s {where} the exchange's"
             return WARNING, f"{told}; candles are not affected"
+        case events.Alerted() as e:
+            return DEBUG, f"told ({e.level}): {e.title}"
+        case events.AlertFailed() as e:
+            lost = f"; {e.lost} are lost" if e.lost else ""
+            return WARNING, f"{e.host}: a message was not delivered: {e.reason}{lost}"
         case events.Recorded() as e:
             return DEBUG, f"recorded {_span(e.first, e.last, e.candles)} from {e.source}"
         case _:

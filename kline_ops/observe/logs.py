@@ -213,14 +213,27 @@ class EventLog:
         self._clock = clock
         self._worker = worker
         self._lost = 0
+        #: Lines that were queued, that are written or lost, and that found no room in the queue.
+        self._queued = self._done = self._dropped = 0
 
     def hear(self, event: Event) -> None:
         """Queue one line. Recorded candles are not repeated here: the candle file has them."""
         if isinstance(event, Recorded):
             return
+        if self._queued - self._done >= _QUEUE:
+            self._dropped += 1  # the disk hangs, perhaps for days
+            return
+        self._queued += 1
         self._worker.submit(self._append, event_line(event, self._clock))
 
     def _append(self, line: bytes) -> None:
+        self._done += 1
+        self._write(line)
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            _log.warning("%d events were not logged: the disk hung", dropped)
+
+    def _write(self, line: bytes) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("ab") as file:

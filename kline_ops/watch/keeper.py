@@ -2,7 +2,8 @@
 
 Fields as users of the field know them: ``timestamp, heartbeat_sessions, websocket_reconnects,
 candles_received, last_candle_time, status, error, metadata``. ``status`` follows the data, never the
-mere process; ``metadata`` holds what ``kline-ops status`` needs.
+mere process; ``metadata`` holds what ``kline-ops status`` needs. What is counted goes on from one
+process to the next, by the file itself.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from kline_ops import events
 from kline_ops.clock import Clock
@@ -40,6 +42,28 @@ class Standing:
     clock_skew: float | None
 
 
+@dataclass(slots=True)
+class Counts:
+    """What is counted of a session, all its processes taken together."""
+
+    #: Processes, and what was begun anew within them (``heartbeat_restart``).
+    sessions: int = 0
+    planned: int = 0
+    reconnects: int = 0
+    candles: int = 0
+
+    @classmethod
+    def of(cls, state: Json | None) -> Self:
+        """Those of a state file; one that is damaged, or another session's, counts from zero."""
+        told = section(state, "metadata")
+        return cls(
+            _count(state or {}, "heartbeat_sessions"),
+            _count(told, "restarts_planned"),
+            _count(told, "reconnects"),
+            _count(state or {}, "candles_received"),
+        )
+
+
 class StateKeeper:
     """Listens to events; :meth:`state` is what stands in the file."""
 
@@ -64,17 +88,22 @@ class StateKeeper:
         self._started_ms = clock.wall_ms()
         self._started = clock.monotonic()
         self._has_been_live = False
-        self._reconnects = 0
-        self._planned = 0
-        self._candles = 0
+        self._counts = Counts(sessions=1)
         #: The last thing that went wrong with the connection; None while one delivers.
         self.feed_error: str | None = None
         self._live: set[int] = set()
         self._dark_since: float | None = clock.monotonic()
-        self.last_boundary_ms = _ms(
-            section(state_of(session, path), "metadata").get("last_boundary")
-        )
         self._stopped = False
+        self.last_boundary_ms: int | None = None
+        self._before = Counts()
+
+    def take_over(self) -> None:
+        """Go on with the counts of the process before, as they stand in the file. Reads the disk."""
+        before = state_of(self._session, self._path)
+        boundary_ms = _ms(section(before, "metadata").get("last_boundary"))
+        # One of this process's own came later.
+        self.last_boundary_ms = self.last_boundary_ms or boundary_ms
+        self._before = Counts.of(before)
 
     def hear(self, event: Event) -> None:
         """Listener: counts."""
@@ -82,20 +111,22 @@ class StateKeeper:
             case events.Live(connection=number, endpoint=endpoint):
                 self._endpoint = endpoint
                 # One that comes up while none delivers is a reconnect; the others are replacements.
-                self._reconnects += self._has_been_live and not self._live
+                self._counts.reconnects += self._has_been_live and not self._live
                 self._has_been_live = True
                 self._live.add(number)
                 self._dark_since = self.feed_error = None
             case events.Replaced(old=number, why=why):
-                self._planned += why == PLANNED
-                self._reconnects += why != PLANNED
+                self._counts.planned += why == PLANNED
+                self._counts.reconnects += why != PLANNED
                 self._drop(number)
             case events.Disconnected(connection=number, reason=reason):
                 self._drop(number)
                 if not self._live:
                     self.feed_error = reason
             case events.Recorded(candles=candles):
-                self._candles += candles
+                self._counts.candles += candles
+            case events.HeartbeatRestart():
+                self._counts.sessions += 1
             case (
                 events.RestartPlanned(boundary=boundary) | events.RestartSkipped(boundary=boundary)
             ):
@@ -127,11 +158,13 @@ class StateKeeper:
         """The content of the state file."""
         word, reason = judge(standing.facts)
         status = "stopped" if self._stopped else word.value.lower()
+        before, counts = self._before, self._counts
+        planned, reconnects = before.planned + counts.planned, before.reconnects + counts.reconnects
         return {
             "timestamp": _text(self._clock.wall_ms()),
-            "heartbeat_sessions": 1,
-            "websocket_reconnects": self._planned + self._reconnects,
-            "candles_received": self._candles,
+            "heartbeat_sessions": before.sessions + counts.sessions,
+            "websocket_reconnects": planned + reconnects,
+            "candles_received": before.candles + counts.candles,
             "last_candle_time": _text(standing.last_open_ms),
             "status": status,
             "error": self._error(word, reason),
@@ -154,8 +187,8 @@ class StateKeeper:
                 "waiting": standing.waiting,
                 "disk_error": standing.facts.disk_error,
                 "clock_skew_seconds": standing.clock_skew,
-                "restarts_planned": self._planned,
-                "reconnects": self._reconnects,
+                "restarts_planned": planned,
+                "reconnects": reconnects,
                 "orphaned": self._orphaned,
             },
         }
@@ -174,6 +207,12 @@ class StateKeeper:
         self._live.discard(number)
         if not self._live and self._dark_since is None:
             self._dark_since = self._clock.monotonic()
+
+
+def _count(told: Json, name: str) -> int:
+    """A count of a state file that may be damaged."""
+    value = told.get(name)
+    return value if type(value) is int and value > 0 else 0
 
 
 def _ms(text: object) -> int | None:

@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 from kline_ops.watch.files import Json
-from kline_ops.watch.keeper import StateKeeper
 from kline_ops.worker import Worker
 
 _log = logging.getLogger(__name__)
 
 
-class StateWriter:
-    """A state that still waits for a slow disk is passed over for a newer one. Trouble is told once."""
+def _nobody(_error: Exception) -> None:
+    """The log is enough."""
 
-    def __init__(self, keeper: StateKeeper, worker: Worker) -> None:
-        self._keeper = keeper
+
+class StateWriter:
+    """A state that still waits for a slow disk is passed over for a newer one. Trouble is told once.
+
+    Args:
+        write: replaces the file; may raise, and may hang.
+        worker: where it is called.
+        on_missed: called with the reason for each state that did not get to the disk, from any thread.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Json], None],
+        worker: Worker,
+        on_missed: Callable[[Exception], None] = _nobody,
+    ) -> None:
+        self._write = write
         self._worker = worker
+        self._on_missed = on_missed
         self._next: Json | None = None
         self._lock = threading.Lock()
         self._failed = False
@@ -28,6 +44,8 @@ class StateWriter:
             waiting, self._next = self._next, state
         if waiting is None:
             self._worker.submit(self._write_next)
+        else:
+            self._on_missed(TimeoutError("the disk takes longer than the time between two states"))
 
     def _write_next(self) -> None:
         with self._lock:
@@ -35,11 +53,13 @@ class StateWriter:
         if state is None:
             return
         try:
-            self._keeper.write(state)
-        except OSError as error:
+            self._write(state)
+        except (OSError, TypeError, ValueError) as error:
             if not self._failed:
-                _log.warning("the state file can not be written: %s", error.strerror)
+                reason = getattr(error, "strerror", None) or error
+                _log.warning("the state file can not be written: %s", reason)
             self._failed = True
+            self._on_missed(error)
         else:
             if self._failed:
                 _log.info("the state file can be written again")

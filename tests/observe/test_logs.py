@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,6 +82,25 @@ def test_the_event_log_makes_its_folder_again(tmp_path: Path) -> None:
     log.hear(events.AttemptsExhausted(attempts=1, reason="refused"))
     worker.shutdown()
     assert json.loads(path.read_text())["reason"] == "refused"
+
+
+def test_while_a_disk_hangs_a_bounded_number_of_events_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may hang for days, and what waits would take the memory of the recorder."""
+    monkeypatch.setattr("kline_ops.observe.logs._QUEUE", 10)
+    path, answers, worker = tmp_path / "events.jsonl", threading.Event(), Worker("test")
+    worker.submit(answers.wait, 20)
+    log = EventLog(path, SystemClock(), worker)
+    for number in range(60):
+        log.hear(events.AttemptsExhausted(attempts=number, reason="refused"))
+    answers.set()
+    worker.submit(lambda: None).result(20)
+    log.hear(events.AttemptsExhausted(attempts=99, reason="refused"))
+    worker.shutdown()
+    told = [json.loads(line)["attempts"] for line in path.read_text().splitlines()]
+    assert told == [*range(10), 99]
+    assert "50 events were not logged" in caplog.text
 
 
 class Heard(logging.Handler):

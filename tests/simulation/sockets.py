@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from unittest.mock import patch
 
-from kline_ops import service
+from kline_ops import upkeep
 from kline_ops.config.settings import Settings, load_settings
 from kline_ops.exchange import chaos
 from kline_ops.exchange.faults import Fault, FaultKind
@@ -25,8 +25,9 @@ from kline_ops.exchange.parameters import fault_text
 from kline_ops.exchange.server import ExchangeServer
 from kline_ops.exchange.session import ExchangeOptions
 from kline_ops.market.timestamp import to_ms
+from kline_ops.parts import new_journal
 from kline_ops.record import outbox
-from kline_ops.service import Session, new_journal
+from kline_ops.service import Session
 from tests.simulation.month import moment
 from tests.support.disks import Crash, CrashingDisk
 from tests.support.trial import write_config
@@ -95,7 +96,7 @@ def run_sockets(seed: int, seconds: float = DAY, pace: Pace | None = None) -> So
     # A session that crashed may still be writing its state while the folder is removed.
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        patch.object(service, "_CLOCKS_EVERY", _LOOK_EVERY),
+        patch.object(upkeep, "_CLOCKS_EVERY", _LOOK_EVERY),
         patch.object(outbox, "_CHECK_EVERY", _LOOK_EVERY),
     ):
         run_virtual(lambda clock: _Day(run, pace, Path(folder), clock, seconds).play(), _BEGIN_MS)

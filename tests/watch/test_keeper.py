@@ -206,12 +206,15 @@ def test_the_last_boundary_survives_the_process(
 ) -> None:
     path = tmp_path / "state.json"
     first = StateKeeper(path, clock, session="demo", endpoint=URL, beat=5.0)
+    first.take_over()
     assert first.last_boundary_ms is None
     first.hear(event)
     first.write(first.state(STANDING))
     second = StateKeeper(path, clock, session="demo", endpoint=URL, beat=5.0)
+    second.take_over()
     assert second.last_boundary_ms == WALL + 7_200_000
     other = StateKeeper(path, clock, session="other", endpoint=URL, beat=5.0)
+    other.take_over()
     assert other.last_boundary_ms is None
 
 
@@ -238,6 +241,7 @@ def test_a_damaged_state_file_keeps_no_recorder_from_starting(
     path = tmp_path / "state.json"
     path.write_text(content)
     keeper = StateKeeper(path, clock, session="demo", endpoint=URL, beat=5.0)
+    keeper.take_over()
     assert keeper.last_boundary_ms is None
     keeper.write(keeper.state(STANDING))
     assert (read_json(path) or {})["status"] == "recording"
@@ -256,3 +260,84 @@ def test_a_password_is_not_in_the_state(tmp_path: Path, clock: HandClock) -> Non
     keeper = StateKeeper(tmp_path / "x.json", clock, session="demo", endpoint=url, beat=5.0)
     told = keeper.state(STANDING)["metadata"]["endpoint"]
     assert told == "ws://…@host/ws?token=…"
+
+
+def state_file(folder: Path, **changes: object) -> Path:
+    """What a process before has left."""
+    path = folder / "state.json"
+    metadata = {"session": "demo", "restarts_planned": 7, "reconnects": 2}
+    counts = {"heartbeat_sessions": 3, "websocket_reconnects": 9, "candles_received": 400}
+    path.write_text(json.dumps({**counts, "metadata": metadata} | changes))
+    return path
+
+
+def counts(keeper: StateKeeper) -> tuple[int, int, int, int, int]:
+    state = keeper.state(STANDING)
+    told = state["metadata"]
+    return (
+        state["heartbeat_sessions"],
+        state["websocket_reconnects"],
+        state["candles_received"],
+        told["restarts_planned"],
+        told["reconnects"],
+    )
+
+
+def test_counts_survive_the_process(tmp_path: Path, clock: HandClock) -> None:
+    path = state_file(tmp_path)
+    keeper = StateKeeper(path, clock, session="demo", endpoint=URL, beat=5.0)
+    keeper.take_over()
+    assert counts(keeper) == (4, 9, 400, 7, 2)
+    keeper.hear(live(1))
+    keeper.hear(live(2))
+    keeper.hear(replaced(1, 2, "planned"))
+    keeper.hear(lost(2))
+    keeper.hear(live(3))
+    keeper.hear(events.Recorded(first="", last="", candles=5, source="stream"))
+    assert counts(keeper) == (4, 11, 405, 8, 3)
+    keeper.write(keeper.state(STANDING))
+    after = StateKeeper(path, clock, session="demo", endpoint=URL, beat=5.0)
+    after.take_over()
+    assert counts(after) == (5, 11, 405, 8, 3)
+
+
+def test_a_feed_that_was_begun_anew_is_counted(keeper: StateKeeper) -> None:
+    assert counts(keeper)[0] == 1
+    keeper.hear(events.HeartbeatRestart(reason="ImpossibleError: x"))
+    assert counts(keeper)[0] == 2
+
+
+def test_a_successor_goes_on_with_the_last_counts_of_the_one_before(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    """It was there, and heard of its own connections, while the other one still counted."""
+    path = state_file(tmp_path)
+    successor = StateKeeper(path, clock, session="demo", endpoint=URL, beat=5.0)
+    successor.hear(live(1))
+    state_file(tmp_path, heartbeat_sessions=4, candles_received=450)
+    successor.take_over()
+    assert counts(successor) == (5, 9, 450, 7, 2)
+    path.unlink()
+    successor.take_over()
+    assert counts(successor) == (1, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        '{"heartbeat_sessions": 3',
+        '{"heartbeat_sessions": "3", "candles_received": null, "metadata": {"reconnects": 1.5}}',
+        '{"heartbeat_sessions": true, "candles_received": -4, "metadata": {"reconnects": [2]}}',
+        '{"heartbeat_sessions": 3, "candles_received": 4, "metadata": {"session": "other"}}',
+        "[3]",
+    ],
+)
+def test_a_damaged_file_or_another_sessions_counts_from_zero(
+    tmp_path: Path, clock: HandClock, content: str
+) -> None:
+    path = tmp_path / "state.json"
+    path.write_text(content)
+    keeper = StateKeeper(path, clock, session="demo", endpoint=URL, beat=5.0)
+    keeper.take_over()
+    assert counts(keeper) == (1, 0, 0, 0, 0)
