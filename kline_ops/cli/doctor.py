@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Seconds for everything, whatever hangs.
 _PATIENCE = 8.0
+#: Of these, for the decryption of a config's secrets.
+_TO_DECRYPT = 5.0
 _COLOURS = {"ok": "green", "warn": "yellow", "FAIL": "red"}
 
 
@@ -68,7 +70,7 @@ def _of_session(name: str, config: Path | None) -> list[tuple[str, Look]]:
     known = [session for session in sessions() if session.name == name]
     path = find(name, config or next((Path(session.config) for session in known), None))
     try:
-        settings = load_session(name, path)
+        settings = load_session(name, path, patience=_TO_DECRYPT)
     except ConfigError as error:
         bad = failure("config", str(error), error.hint or f"kline-ops config check {name}")
         looks = machine_looks(_sockets(known), _kept(known) or [Kept(name)])
@@ -112,35 +114,12 @@ def _files(settings: Settings | CommandSettings) -> list[tuple[str, Look]]:
     from kline_ops.watch.status import free_bytes
 
     folder, rate = settings.data_dir, _bytes_per_day(settings)
-    own = [folder / "session.env"]
-    if _holds_secrets(settings):
-        own.append(settings.path)
+    own = [folder / "session.env", *settings.secret_files]
     return [
         ("data_dir", lambda: [writable("data_dir", folder)]),
         ("disk", lambda: [disk(str(folder), free_bytes(nearest(folder)), rate)]),
         ("secrets", lambda: secrets(modes(own))),
     ]
-
-
-def _holds_secrets(settings: Settings | CommandSettings) -> bool:
-    """Does the file itself: credentials, a command's environment, an address with a password?"""
-    from kline_ops.config.load import read
-    from kline_ops.errors import ConfigError
-    from kline_ops.secret import redacted, shown_url
-
-    try:
-        config = read(settings.path, {})
-    except ConfigError:  # it needs what the environment adds
-        config = settings.config
-    binance, sessions = config.binance, config.ops.sessions.values()
-    addresses = (binance.ws_url, binance.rest_url, *(binance.failover_urls or ()))
-    commands = [session.command for session in sessions if session.command]
-    return (
-        bool(config.credentials)
-        or any(session.env for session in sessions)
-        or any(url and shown_url(url) != url for url in addresses)
-        or any(redacted(command) != command for command in commands)
-    )
 
 
 def _bytes_per_day(settings: Settings | CommandSettings) -> float:
@@ -194,7 +173,7 @@ def _briefly(session: KnownSession) -> list[Finding]:
     from kline_ops.watch.doctor import Level, failure, good
 
     try:
-        settings = load_session(session.name, Path(session.config))
+        settings = load_session(session.name, Path(session.config), patience=_TO_DECRYPT)
     except ConfigError as error:
         return [failure(session.name, str(error), error.hint or "see its config")]
     found = [finding for _, look in _files(settings) for finding in look()]

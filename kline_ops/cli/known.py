@@ -32,8 +32,9 @@ def known_session(name: str, config: Path | None) -> KnownSession:
     if config is None:
         return find_session(name)
     from kline_ops.config.settings import load_session
+    from kline_ops.config.sops import Secrets
 
-    described = describe_session(load_session(name, config))
+    described = describe_session(load_session(name, config, secrets=Secrets.LEFT))
     try:
         found = find_session(name)
     except SessionError:
@@ -47,6 +48,7 @@ def known_session(name: str, config: Path | None) -> KnownSession:
         keeper_started=found.keeper_started,
         supervised=found.supervised,
         tmux_tmpdir=found.tmux_tmpdir,
+        unit=found.unit,
     )
 
 
@@ -104,6 +106,7 @@ def remember_session(
     ``tmux_tmpdir``: where its tmux server is, if not below today's ``$TMUX_TMPDIR``.
     Recording does not depend on it: where the registry can not be written, that is said once.
     """
+    from kline_ops.ops.running import unit_of
     from kline_ops.watch.process import started_at
 
     started = None if keeper_pid is None else started_at(keeper_pid)
@@ -112,6 +115,7 @@ def remember_session(
         keeper_pid=keeper_pid,
         keeper_started=started,
         supervised=supervised,
+        unit="" if keeper_pid is None else unit_of(keeper_pid, settings.name),
     )
     if tmux_tmpdir:
         entry = replace(entry, tmux_tmpdir=tmux_tmpdir)

@@ -41,6 +41,10 @@ def start(
         _start_command(settings, wait)
     else:
         check_trust(settings, os.environ)
+        if settings.config.alerts.urls:
+            from kline_ops.alerts.routes import check_alerts
+
+            check_alerts(settings.config)
         started = session.start(settings, SystemClock(), wait, register=_register(settings))
         if not started.has_data:
             _say_not_yet(name, f"has no data after {wait:g} s: {started.reason}")

@@ -54,15 +54,18 @@ def units(
 
 
 def _print_crontab(settings: Settings | CommandSettings) -> None:
+    from kline_ops.alerts.routes import routes
     from kline_ops.config.settings import Settings
     from kline_ops.ops.crontab import Watched, crontab
 
+    notify = isinstance(settings, Settings) and bool(routes(settings.config))
     watched = Watched(
         name=settings.name,
         command=_command(),
         config=str(settings.path),
         environ=_places(),
-        notify=isinstance(settings, Settings) and settings.alert_url is not None,
+        notify=notify,
+        digests=notify and settings.config.alerts.digest is not None,
         records=isinstance(settings, Settings),
     )
     lines = crontab(watched)
@@ -104,10 +107,10 @@ def _service(settings: Settings | CommandSettings, *, system: bool) -> Service:
     import kline_ops
     from kline_ops.config.settings import Settings
     from kline_ops.ops.systemd import Service
-    from kline_ops.places import machine_folder
+    from kline_ops.places import absolute, machine_folder
 
     environ = _places()
-    environ |= {key: _absolute(value) for key in _TLS if (value := os.environ.get(key))}
+    environ |= {key: absolute(value) for key in _TLS if (value := os.environ.get(key))}
     # The program's own places: an interpreter may live in a home as well as the package.
     reads = (sys.executable, sys.prefix, sys.base_prefix, str(Path(kline_ops.__file__).parent))
     return Service(
@@ -175,9 +178,9 @@ def _tell_unknown(who: str, also: tuple[str, ...]) -> None:
     """What is set here and will not be there."""
     import os
 
-    from kline_ops.config.load import ENV_PREFIX
+    from kline_ops.config.environment import PREFIX
 
-    own = sorted(key for key in os.environ if key.startswith(ENV_PREFIX) or key in also)
+    own = sorted(key for key in os.environ if key.startswith(PREFIX) or key in also)
     if own:
         typer.echo(f"{who} will not know of {', '.join(own)}: put it into the config", err=True)
 
@@ -186,13 +189,10 @@ def _places() -> dict[str, str]:
     """Where things are, as those find them that run in another folder."""
     import os
 
-    from kline_ops.places import PLACES
+    from kline_ops.places import KEYS, PLACES, absolute
 
-    return {place: _absolute(value) for place in PLACES if (value := os.environ.get(place))}
-
-
-def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
+    told = ((place, os.environ.get(place)) for place in (*PLACES, *KEYS))
+    return {place: absolute(value) for place, value in told if value}
 
 
 def _settings_elsewhere(name: str, config: Path | None) -> Settings | CommandSettings:

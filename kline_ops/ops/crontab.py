@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kline_ops.errors import InputError
-from kline_ops.places import PLACES
+from kline_ops.places import KEYS, PLACES
 
 _LONGEST = 998
 #: Off the hour: candles that close on the hour are on disk by then, and sessions take turns.
@@ -28,10 +28,12 @@ class Watched:
     #: How the program is called.
     command: Sequence[str]
     config: str
-    #: The present environment, or as much of it as matters: :data:`kline_ops.places.PLACES`.
+    #: The present environment, or as much of it as matters: ``PLACES`` and ``KEYS`` of ``places.py``.
     environ: Mapping[str, str]
     #: Is there a channel that can be told?
     notify: bool
+    #: Does the session tell it of each day itself? Only findings are told from here then.
+    digests: bool = False
     #: False: a command, which has no candles to look for.
     records: bool = True
 
@@ -44,19 +46,24 @@ def crontab(watched: Watched) -> str:
     """
     name = watched.name
     minute = _EARLIEST + zlib.crc32(name.encode()) % _MINUTES
+    watchdog = _line(watched, "watchdog", *_session(watched), "--once", end=" >/dev/null")
     start = (
         f"# kline-ops {name}: at boot, starts the session (in tmux).\n"
         f"@reboot {_line(watched, 'start', *_session(watched))}\n"
+        f"# kline-ops {name}: each five minutes, tells when it is not well, and when it is again.\n"
+        # Its line is for monitors; what is to be told goes to the channel, without one to cron's mail.
+        f"*/5 * * * * {watchdog}\n"
     )
     if not watched.records:
         return start
     hourly = _look(watched, "--until", "now", "--quiet")
-    daily = _look(watched, "--digest")
+    daily = _look(watched, "--digest", *(("--quiet",) if watched.digests else ()))
+    what = "what is wrong" if watched.digests else "the digest"
     return (
         f"{start}"
         f"# kline-ops {name}: hourly, says what is missing; nothing where nothing is.\n"
         f"{minute} * * * * {hourly}\n"
-        f"# kline-ops {name}: daily, the digest of the last whole day (UTC), whenever it runs: times\n"
+        f"# kline-ops {name}: daily, {what} of the last whole day (UTC), whenever it runs: times\n"
         "# here are this machine's local ones.\n"
         f"7 0 * * * {daily}\n"
     )
@@ -71,13 +78,13 @@ def _look(watched: Watched, *options: str) -> str:
     return _line(watched, "analyze-gaps", *_session(watched), *options, *told)
 
 
-def _line(watched: Watched, *arguments: str) -> str:
+def _line(watched: Watched, *arguments: str, end: str = "") -> str:
     settings = [
         f"{place}={shlex.quote(watched.environ[place])}"
-        for place in PLACES
+        for place in (*PLACES, *KEYS)
         if watched.environ.get(place)
     ]
-    line = " ".join((*settings, shlex.join((*watched.command, *arguments))))
+    line = " ".join((*settings, shlex.join((*watched.command, *arguments)))) + end
     if any(character in line for character in "\n\r\0"):
         raise InputError("a path with a line break can not stand in a crontab", hint="another path")
     line = line.replace("%", r"\%")

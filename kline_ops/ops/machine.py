@@ -37,7 +37,7 @@ _TIDIERS = ("tmpreaper", "tmpwatch")
 _LINGERS = Path("/var/lib/systemd/linger")
 #: Where systemd looks for units of the machine, and for those of all users (systemd.unit(5)).
 _UNITS = (Path("/etc/systemd/system"), Path("/etc/systemd/user"))
-_TIMER = "kline-ops-{}-watchdog.timer"
+_WATCHDOG = "kline-ops-{}-watchdog.service"
 #: There is a manager of logins (sd_booted(3), systemd-logind(8)).
 _LOGIND = Path("/run/systemd/seats")
 
@@ -136,12 +136,12 @@ def _user_units() -> Path:
 
 
 def _cron(sessions: Sequence[Kept]) -> Finding:
-    kept = [replace(session, timer=_has_timer(session.name)) for session in sessions]
+    kept = [replace(session, unit=_has_watchdog(session.name)) for session in sessions]
     return doctor.cron(_crontab(), kept, runs=_runs(_CRONS))
 
 
-def _has_timer(name: str) -> bool:
-    files = (folder / _TIMER.format(name) for folder in (_user_units(), *_UNITS))
+def _has_watchdog(name: str) -> bool:
+    files = (folder / _WATCHDOG.format(name) for folder in (_user_units(), *_UNITS))
     return any(nearest(file) == file for file in files)
 
 

@@ -33,6 +33,19 @@ def is_supervisor(pid: int, name: str) -> bool:
     return (b"supervise", name.encode()) in itertools.pairwise(called)
 
 
+def unit_of(pid: int, name: str) -> str:
+    """The unit of systemd that we made for this session (``units --systemd``), if that runs it.
+
+    By its control group (cgroups(7)): what stands in the environment is handed down to strangers.
+    """
+    unit = f"kline-ops-{name}.service"
+    try:
+        lines = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    return unit if any(unit in line.split("/") for line in lines) else ""
+
+
 def find_supervisor(session: KnownSession) -> int | None:
     """Of a session whose entry is lost: the one above the process that its state names."""
     told = section(state_of(session.name, Path(session.state_file)), "metadata")

@@ -104,6 +104,8 @@ class Supervisor:
         self._code: int | None = None
         self._stopping = False
         self._last: _Child | None = None
+        #: The last word of a successor that has ended.
+        self._why = ""
         #: Its terminal went away (the tmux server was killed): nobody asked it to end.
         self._orphaned = False
 
@@ -171,6 +173,8 @@ class Supervisor:
         )
         if role is Role.MAIN:
             self._terminal.restore()
+        else:
+            self._why = reason
         self._last = child
         del self._children[role]
         self._advance(care.Ended(role, code, lasted))
@@ -197,7 +201,8 @@ class Supervisor:
                 if escalate:
                     self._tell(events.CrashLoop(crashes=escalate, reason=how(code)))
             case care.GaveUp(reason):
-                self._tell(events.RenewalFailed(reason=reason))
+                why, self._why = self._why.removeprefix("kline-ops: "), ""
+                self._tell(events.RenewalFailed(reason=f"{reason}: {why}" if why else reason))
             case care.Final(code):
                 self._write_exit(code, None)
                 if code < 0:
@@ -209,7 +214,7 @@ class Supervisor:
         environ = {**os.environ, KEEPER_VARIABLE: str(os.getpid())}
         told, tells = os.pipe2(os.O_CLOEXEC)
         if role is Role.SUCCESSOR:
-            environ[SUCCESSOR_VARIABLE] = str(tells)
+            environ[SUCCESSOR_VARIABLE], self._why = str(tells), ""
         try:
             lent = self._terminal if role is Role.MAIN else None
             process = children.spawn(self._command(), environ, (tells,), lent)

@@ -1,7 +1,7 @@
 """Units of systemd that run a session without tmux, and watch over it. Pure: text in, text out.
 
-Three files: the session's service, which starts at boot and again after whatever ends it; a look at it
-(``kline-ops status``), which fails where the session is stalled or dead; and the timer of that look.
+Two files: the session's service, which starts at boot and again after whatever ends it; and that of its
+watchdog (``kline-ops watchdog``), which outlives it: it tells what became of the session.
 
 Source: systemd.syntax(7), systemd.service(5) ("Command lines"), systemd.exec(5), systemd.kill(5). Needs
 systemd 244 or newer (the ``:`` before a command; Debian 11, Ubuntu 20.04).
@@ -60,8 +60,7 @@ def units(service: Service) -> dict[str, str]:
     name = f"kline-ops-{service.name}"
     return {
         f"{name}.service": _main(service, name),
-        f"{name}-watchdog.service": _watchdog(service),
-        f"{name}-watchdog.timer": _timer(service, name),
+        f"{name}-watchdog.service": _watchdog(service, name),
     }
 
 
@@ -72,7 +71,7 @@ def _main(service: Service, name: str) -> str:
         f"Description=kline-ops session {service.name}\n"
         # A user's manager knows none of these; the recorder tries until there is a network, anyway.
         + (f"{after}Wants=network-online.target time-sync.target\n" if service.system else "")
-        + f"Wants={name}-watchdog.timer\n"
+        + f"Wants={name}-watchdog.service\n"
         "# It never gives up: after a crash it is started again, however often.\n"
         "StartLimitIntervalSec=0\n"
         "\n[Service]\n"
@@ -86,11 +85,12 @@ def _main(service: Service, name: str) -> str:
         "RestartPreventExitStatus=2\n"
         "# SIGTERM goes to the supervisor, which ends the recorder; what is left then is killed.\n"
         "KillMode=mixed\n"
-        f"TimeoutStopSec={_STOP}\n"
-        + _hardening(service)
-        + "\n[Install]\n"
-        + f"WantedBy={'multi-user.target' if service.system else 'default.target'}\n"
+        f"TimeoutStopSec={_STOP}\n" + _hardening(service) + _install(service)
     )
+
+
+def _install(service: Service) -> str:
+    return f"\n[Install]\nWantedBy={'multi-user.target' if service.system else 'default.target'}\n"
 
 
 def _readiness(service: Service) -> str:
@@ -108,31 +108,18 @@ def _readiness(service: Service) -> str:
     )
 
 
-def _watchdog(service: Service) -> str:
+def _watchdog(service: Service, name: str) -> str:
     return (
         "[Unit]\n"
-        f"Description=kline-ops: is session {service.name} recording?\n"
+        f"Description=kline-ops: watchdog of session {service.name}\n"
+        "# Not bound to it: whatever ends the session, somebody is told. A stop is no alarm.\n"
+        f"After={name}.service\n"
+        "StartLimitIntervalSec=0\n"
         "\n[Service]\n"
-        "Type=oneshot\n"
-        "# Fails where the session is stalled or dead: systemctl --failed shows it, and an\n"
-        "# OnFailure= that you add here tells somebody.\n"
-        f"ExecStart={_call(service, 'status')}\n"
-        + _environment(service)
-        + "TimeoutStartSec=30\n"
-        + _hardening(service)
-    )
-
-
-def _timer(service: Service, name: str) -> str:
-    return (
-        "[Unit]\n"
-        f"Description=kline-ops: looks at session {service.name} every minute\n"
-        "# Stopped with the session, however that ended well: what was stopped is not dead.\n"
-        f"BindsTo={name}.service\n"
-        "\n[Timer]\n"
-        "OnActiveSec=3min\n"
-        "OnUnitActiveSec=1min\n"
-        "AccuracySec=5s\n"
+        "Type=simple\n"
+        f"ExecStart={_call(service, 'watchdog')}\n" + _environment(service) + "Restart=always\n"
+        "RestartSec=30\n"
+        "TimeoutStopSec=30\n" + _hardening(service) + _install(service)
     )
 
 

@@ -56,12 +56,12 @@ def good(what: str, told: str) -> Finding:
 
 def warning(what: str, told: str, advice: str) -> Finding:
     """It works, but."""
-    return Finding(what, Level.WARN, redacted(told), advice)
+    return Finding(what, Level.WARN, redacted(told), redacted(advice))
 
 
 def failure(what: str, told: str, advice: str) -> Finding:
     """It does not work."""
-    return Finding(what, Level.FAIL, redacted(told), advice)
+    return Finding(what, Level.FAIL, redacted(told), redacted(advice))
 
 
 def python(version: tuple[int, ...]) -> Finding:
@@ -207,20 +207,20 @@ def linger(user: str, units: Sequence[str], *, lingers: bool) -> Finding | None:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A session that something is to look after; ``timer``: a timer of systemd does."""
+    """A session that something is to look after; ``unit``: a watchdog that systemd runs does."""
 
     name: str
     #: False: a command, which has no candles to look for; a line that starts it is all there is.
     records: bool = True
-    timer: bool = False
+    unit: bool = False
 
 
 def cron(lines: str | None, sessions: Sequence[Kept], *, runs: bool) -> Finding:
     """Does a crontab look after these sessions? ``lines``: None where there is no crontab command."""
-    what, advice = "cron", "apt-get install cron (or units NAME --systemd, which brings a timer)"
-    left = [session for session in sessions if not session.timer]
+    what, advice = "cron", "apt-get install cron (or units NAME --systemd, which brings a watchdog)"
+    left = [session for session in sessions if not session.unit]
     if sessions and not left:
-        return good(what, f"timers of systemd look after {_names(sessions)}")
+        return good(what, f"units of systemd look after {_names(sessions)}")
     if lines is None:
         return warning(what, "not installed: nothing looks for gaps by itself", advice)
     active = [line for line in lines.splitlines() if line.strip() and not line.startswith("#")]

@@ -11,6 +11,8 @@ import enum
 import os
 from pathlib import Path
 
+from kline_ops.clock import SystemClock
+
 
 class Process(enum.Enum):
     """What became of a process."""
@@ -41,6 +43,15 @@ def started_at(pid: int | None = None) -> int | None:
     """The start time of a process (clock ticks since boot), to be kept beside its pid."""
     stat = _stat(os.getpid() if pid is None else pid)
     return stat[1] if stat else None
+
+
+def running_for(started: object) -> float | None:
+    """Seconds since a process began that began then (see :func:`started_at`); None if unknown."""
+    if not isinstance(started, int):
+        return None
+    clock = SystemClock()
+    seconds = clock.monotonic() + clock.asleep() - started / os.sysconf("SC_CLK_TCK")
+    return seconds if seconds >= 0 else None
 
 
 def parent_of(pid: int) -> int:

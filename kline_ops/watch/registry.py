@@ -41,6 +41,8 @@ class KnownSession:
     tmux_tmpdir: str = ""
     #: What a session runs that records nothing: its ``symbol``, ``interval`` and ``csv`` are empty.
     command: str = ""
+    #: The unit of systemd that its supervisor runs as, if it is one of ours.
+    unit: str = ""
 
 
 def folder() -> Path:

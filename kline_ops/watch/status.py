@@ -15,7 +15,7 @@ from kline_ops.watch.command import judge_command
 from kline_ops.watch.evidence import exit_of, other_session
 from kline_ops.watch.files import Json, read_json, section
 from kline_ops.watch.locks import lock_holder
-from kline_ops.watch.process import Process, look_at
+from kline_ops.watch.process import Process, look_at, running_for
 from kline_ops.watch.registry import KnownSession
 from kline_ops.watch.verdict import Evidence, Word, verdict
 
@@ -24,6 +24,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def look(session: KnownSession, now_ms: int) -> tuple[Word, Json]:
     """The word for a session, and the record that ``status --json`` prints."""
+    evidence = gather(session, now_ms)
+    word, reason = judge_session(session, evidence, now_ms)
+    record = _record(session, evidence, word, reason, now_ms)
+    return word, {**record, "lock_holder": evidence.lock_holder}
+
+
+def gather(session: KnownSession, now_ms: int, max_age: float | None = None) -> Evidence:
+    """What can be seen of a session. ``max_age`` (s): when its state is late, if that was said."""
     state = read_json(Path(session.state_file))
     taken_by = other_session(state, session.name)
     writer = section(state, "metadata")
@@ -36,8 +44,7 @@ def look(session: KnownSession, now_ms: int) -> tuple[Word, Json]:
     ended_ms = _to_ms((exit_told or {}).get("at"))
     if ended_ms is None or (written_ms is not None and ended_ms < written_ms):
         exit_told = ended_ms = None  # of an earlier run: the state is newer
-    holder = lock_holder(session.csv) if session.csv else None
-    evidence = Evidence(
+    return Evidence(
         state=state,
         state_age=None if written_ms is None else (now_ms - written_ms) / 1000.0,
         beat=_number(told.get("heartbeat_interval"), 5.0),
@@ -48,22 +55,32 @@ def look(session: KnownSession, now_ms: int) -> tuple[Word, Json]:
         disk_free=free_bytes(Path(session.data_dir)),
         recorder_pid=writer.get("pid"),
         keeper_pid=session.keeper_pid,
-        lock_holder=holder,
+        lock_holder=lock_holder(session.csv) if session.csv else None,
         log_age=_written_ago(now_ms, session.log_file, session.csv),
         taken_by=taken_by,
+        max_age=max_age,
+        keeper_for=running_for(session.keeper_started),
     )
+
+
+def judge_session(session: KnownSession, evidence: Evidence, now_ms: int) -> tuple[Word, str]:
+    """The word for a session that records, or only runs a command, and the reason."""
     if session.command:
-        word, reason = judge_command(evidence, _age(told.get("started_ms"), now_ms))
-    else:
-        word, reason = verdict(evidence)
-    running = taken_by is None and recorder in {Process.RUNNING, Process.STOPPED}
-    record = _record(session, state or {}, told, word, reason, now_ms if running else None)
-    return word, {**record, "lock_holder": holder}
+        started_ms = section(evidence.state, "metadata").get("started_ms")
+        return judge_command(evidence, _age(started_ms, now_ms))
+    return verdict(evidence)
 
 
 def _record(
-    session: KnownSession, state: Json, told: Json, word: Word, reason: str, now_ms: int | None
+    session: KnownSession, evidence: Evidence, word: Word, reason: str, looked_ms: int
 ) -> dict[str, Any]:
+    state = evidence.state or {}
+    told = section(state, "metadata")
+    running = evidence.taken_by is None and evidence.recorder in {
+        Process.RUNNING,
+        Process.STOPPED,
+    }
+    now_ms = looked_ms if running else None
     started_ms = told.get("started_ms")
     closed_ms = told.get("last_candle_closed_ms")
     return {

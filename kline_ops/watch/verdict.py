@@ -10,6 +10,7 @@ import enum
 from dataclasses import dataclass
 
 from kline_ops.errors import EXIT_FINDING, EXIT_GOOD, EXIT_NOT_RUNNING
+from kline_ops.plain import duration
 from kline_ops.watch.files import Json, section
 from kline_ops.watch.process import Process
 
@@ -37,6 +38,8 @@ class Word(enum.Enum):
 #: The state file may be this many beats late, and never less than this many seconds.
 _LATE_BEATS = 3
 _LATE_SECONDS = 5.0
+#: Where a watchdog was told an age: a beat may be so many of its intervals old in any case.
+_BEATS = 1.5
 #: Seconds without any connection that delivers before a session that had data is called stalled.
 _DARK_SECONDS = 10.0
 #: Seconds between two runs of a recorder that are nothing to worry about.
@@ -45,6 +48,8 @@ _BETWEEN_SECONDS = 5.0
 _SETTLED_SECONDS = 2.0
 #: Seconds after the last word of a recorder in which its supervisor has written down how it ended.
 _LONGEST_BETWEEN = 30.0
+#: Seconds after the begin of a supervisor in which its recorder has told something.
+_LONGEST_SILENCE = 60.0
 #: Bytes free that are as good as none.
 _NO_SPACE = 65_536
 #: What the reason begins with while nothing has ever arrived.
@@ -78,9 +83,9 @@ class Facts:
     stall: float
 
 
-def _late(beat: float) -> float:
-    """A state that is older (s) than this comes from a recorder that writes none."""
-    return max(_LATE_BEATS * beat, _LATE_SECONDS)
+def allowed(max_age: float, beat: float) -> float:
+    """The age (s) that a watchdog allows: never so small that each beat would be late."""
+    return max(max_age, _BEATS * beat)
 
 
 def is_full(free: int | None) -> bool:
@@ -143,6 +148,17 @@ class Evidence:
     log_age: float | None = None
     #: The session whose state is in the state file, if another one's; ``recorder`` is that one's.
     taken_by: str | None = None
+    #: How old (s) its state may be, where a watchdog was told; else some beats.
+    max_age: float | None = None
+    #: Since its supervisor began (s).
+    keeper_for: float | None = None
+
+    @property
+    def late(self) -> float:
+        """A state that is older (s) than this comes from a recorder that writes none."""
+        if self.max_age is None:
+            return max(_LATE_BEATS * self.beat, _LATE_SECONDS)
+        return allowed(self.max_age, self.beat)
 
 
 def verdict(evidence: Evidence) -> tuple[Word, str]:
@@ -163,7 +179,7 @@ def verdict(evidence: Evidence) -> tuple[Word, str]:
 
 def _alive(evidence: Evidence, state: Json) -> tuple[Word, str]:
     """The recorder runs: what it says of itself, if that is fresh and its own."""
-    late = _late(evidence.beat)
+    late = evidence.late
     if evidence.state_age is None:
         return Word.STALLED, "its state file does not say when it was written"
     if evidence.state_age > late:
@@ -221,7 +237,22 @@ def _mute(evidence: Evidence) -> tuple[Word, str]:
     """It runs, and has told nothing."""
     if is_full(evidence.disk_free):
         return Word.STALLED, DISK_FULL
+    silent_for = evidence.keeper_for or 0.0
+    if silent_for > _LONGEST_SILENCE:
+        how = how_it_ended(evidence.exit or {}) if _is_of_now(evidence.exit_age, evidence) else ""
+        last = f"; the last one ended ({how})" if how else "; see its log"
+        told = (
+            f"no recorder has told anything since its supervisor began {duration(silent_for)} ago"
+        )
+        return Word.STALLED, f"{told}{last}"
     return Word.STARTING, "no state yet"
+
+
+def _is_of_now(age: float | None, evidence: Evidence) -> bool:
+    """Did what is so old (s) happen under the supervisor that runs now?"""
+    if age is None:
+        return False
+    return evidence.keeper_for is None or age <= evidence.keeper_for
 
 
 def _between_runs(evidence: Evidence) -> tuple[Word, str]:
@@ -230,7 +261,9 @@ def _between_runs(evidence: Evidence) -> tuple[Word, str]:
     just_now = evidence.state_age is not None and evidence.state_age < _BETWEEN_SECONDS
     if stopped and just_now:
         return Word.STOPPED, ""
-    if (evidence.exit or {}).get("final"):
+    ages = (evidence.state_age, evidence.exit_age)
+    is_of_before = not any(_is_of_now(age, evidence) for age in ages)
+    if is_of_before or (evidence.exit or {}).get("final"):
         return _mute(evidence)  # that was the run before; this one has told nothing yet
     how = how_it_ended(evidence.exit or {})
     if evidence.exit_age is not None and evidence.exit_age > _BETWEEN_SECONDS:
@@ -239,7 +272,7 @@ def _between_runs(evidence: Evidence) -> tuple[Word, str]:
     if evidence.lock_holder not in {None, evidence.recorder_pid}:
         # It is there again; what it would say of itself does not get to the disk.
         why = f": {DISK_FULL}" if is_full(evidence.disk_free) else ""
-        if why or (evidence.state_age or 0.0) > _late(evidence.beat):
+        if why or (evidence.state_age or 0.0) > evidence.late:
             return Word.STALLED, f"pid {evidence.lock_holder} can not write its state{why}"
     told_nothing = evidence.exit is None and evidence.state_age is not None
     if told_nothing and (evidence.state_age or 0.0) > _LONGEST_BETWEEN:

@@ -258,11 +258,11 @@ def test_what_looks_after_a_command(machine: Machine) -> None:
     script.write_text("#!/bin/sh\necho '@reboot kline-ops start other'\n")
     script.chmod(0o755)
     assert "does not look after mine" in cron()
-    timer = machine.folder / "config/systemd/user/kline-ops-mine-watchdog.timer"
-    timer.parent.mkdir(parents=True)
-    timer.touch()
-    assert cron() == "timers of systemd look after mine"
-    timer.unlink()
+    unit = machine.folder / "config/systemd/user/kline-ops-mine-watchdog.service"
+    unit.parent.mkdir(parents=True)
+    unit.touch()
+    assert cron() == "units of systemd look after mine"
+    unit.unlink()
     script.write_text("#!/bin/sh\n'" + sys.executable + "' -m kline_ops units mine --config "
                       "mine.yml --cron\n")  # fmt: skip
     assert cron() in {"looks after mine", "no cron daemon is running"}

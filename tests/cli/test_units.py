@@ -44,13 +44,24 @@ def test_the_lines(machine: Machine, config: Path) -> None:
     )
     assert calls(ran.stdout) == [
         [*program, "start", *session],
+        [*program, "watchdog", *session, "--once", ">/dev/null"],
         [*program, "analyze-gaps", *session, "--until", "now", "--quiet"],
         [*program, "analyze-gaps", *session, "--digest"],
     ]
     config.write_text(GOOD + HOOK)
     told = machine.run("units", "mine", "--config", "mine.yml", "--cron")
-    assert all(call[-1] == "--notify" for call in calls(told.stdout)[1:])
+    assert all(call[-1] == "--notify" for call in calls(told.stdout)[2:])
     assert "SECRET" not in told.stdout
+
+
+@pytest.mark.parametrize("kind", ["--cron", "--systemd"])
+def test_who_starts_it_finds_the_key_to_its_secrets(
+    machine: Machine, config: Path, kind: str
+) -> None:
+    given = {"SOPS_AGE_KEY_FILE": "keys.txt", "SOPS_AGE_KEY": "AGE-SECRET-KEY-HIDDEN"}
+    ran = machine.run("units", "mine", "--config", "mine.yml", kind, **given)
+    assert f"SOPS_AGE_KEY_FILE={machine.folder}/keys.txt" in ran.stdout
+    assert "HIDDEN" not in ran.stdout + ran.stderr
 
 
 def test_the_installed_program_is_called_by_its_path(machine: Machine, config: Path) -> None:
@@ -66,7 +77,7 @@ def test_the_installed_program_is_called_by_its_path(machine: Machine, config: P
             [called, "units", "mine", "--config", "mine.yml", "--cron"],
             env=environ, cwd=machine.folder, capture_output=True, text=True, check=True,
         )  # fmt: skip
-        assert [call[3] for call in calls(ran.stdout)] == [str(linked)] * 3
+        assert [call[3] for call in calls(ran.stdout)] == [str(linked)] * 4
 
 
 def test_the_config_of_a_session_that_was_started(machine: Machine, config: Path) -> None:
@@ -75,7 +86,7 @@ def test_the_config_of_a_session_that_was_started(machine: Machine, config: Path
     entry = {field.name: "x" for field in fields(KnownSession)} | {"config": str(config)}
     (folder / "mine.json").write_text(json.dumps(entry))
     ran = machine.run("units", "mine", "--cron")
-    assert [call[-2:] for call in calls(ran.stdout)][2] == [str(config), "--digest"]
+    assert [call[-2:] for call in calls(ran.stdout)][3] == [str(config), "--digest"]
     config.unlink()
     gone = machine.run("units", "mine", "--cron")
     assert (gone.returncode, gone.stdout) == (2, "")
@@ -128,9 +139,7 @@ def test_what_is_refused(machine: Machine, config: Path, arguments: list[str], w
 def test_units_of_the_user_are_printed(machine: Machine, config: Path) -> None:
     ran = machine.run("units", "mine", "--config", "mine.yml", "--systemd", "--user")
     assert ran.returncode == 0
-    names = [
-        f"# kline-ops-mine{end}" for end in (".service", "-watchdog.service", "-watchdog.timer")
-    ]
+    names = [f"# kline-ops-mine{end}" for end in (".service", "-watchdog.service")]
     assert [line for line in ran.stdout.splitlines() if line.startswith("# kline-ops-")] == names
     call = f"ExecStart=:{sys.executable} -m kline_ops supervise mine --config {config}"
     assert call in ran.stdout.splitlines()
@@ -145,7 +154,7 @@ def test_units_are_written_and_the_next_commands_told(machine: Machine, config: 
     ran = machine.run(*arguments, "--user", "--output", str(folder))
     assert ran.returncode == 0
     assert {path.name for path in folder.iterdir()} == {
-        "kline-ops-mine.service", "kline-ops-mine-watchdog.service", "kline-ops-mine-watchdog.timer"
+        "kline-ops-mine.service", "kline-ops-mine-watchdog.service"
     }  # fmt: skip
     steps = [line.strip() for line in ran.stdout.splitlines() if line.startswith("  ")]
     assert steps[:2] == [

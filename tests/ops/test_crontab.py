@@ -21,7 +21,7 @@ def all_lines(watched: Watched) -> list[str]:
 
 def lines(watched: Watched) -> tuple[str, str]:
     """The hourly and the daily line."""
-    _, hourly, daily = all_lines(watched)
+    _, _, hourly, daily = all_lines(watched)
     return hourly, daily
 
 
@@ -32,7 +32,10 @@ def words(line: str) -> list[str]:
 
 
 def test_plain_lines() -> None:
-    assert all_lines(PLAIN)[0] == "@reboot /opt/bin/kline-ops start demo --config /etc/demo.yml"
+    start, watchdog, *_ = all_lines(PLAIN)
+    assert start == "@reboot /opt/bin/kline-ops start demo --config /etc/demo.yml"
+    call = "/opt/bin/kline-ops watchdog demo --config /etc/demo.yml --once"
+    assert watchdog == f"*/5 * * * * {call} >/dev/null"
     call = "/opt/bin/kline-ops analyze-gaps demo --config /etc/demo.yml"
     hourly, daily = lines(PLAIN)
     assert re.fullmatch(rf"\d+ \* \* \* \* {call} --until now --quiet", hourly)
@@ -43,12 +46,19 @@ def test_plain_lines() -> None:
 def test_a_comment_says_what_each_is() -> None:
     text = crontab(PLAIN)
     assert text.splitlines()[0].startswith("# kline-ops demo: at boot")
+    assert "# kline-ops demo: each five minutes" in text
     assert "# kline-ops demo: hourly" in text
     assert "# kline-ops demo: daily, the digest of the last whole day (UTC)" in text
 
 
 def test_it_tells_if_somebody_can_be_told() -> None:
     assert all(line.endswith(" --notify") for line in lines(replace(PLAIN, notify=True)))
+
+
+def test_a_session_that_tells_each_day_itself_is_not_told_twice() -> None:
+    watched = replace(PLAIN, notify=True, digests=True)
+    assert lines(watched)[1].endswith(" --digest --quiet --notify")
+    assert "# kline-ops demo: daily, what is wrong of the last whole day (UTC)" in crontab(watched)
 
 
 def test_minutes_are_off_the_hour_and_stay() -> None:
@@ -65,7 +75,7 @@ def test_odd_paths_stay_what_they_are(path: str) -> None:
     watched = replace(
         PLAIN, config=path, command=[path, "-m", "x"], environ={"XDG_STATE_HOME": path, "HOME": "/"}
     )
-    commands = ["start", "analyze-gaps", "analyze-gaps"]
+    commands = ["start", "watchdog", "analyze-gaps", "analyze-gaps"]
     for line, command in zip(all_lines(watched), commands, strict=True):
         assert re.search(r"(?<!\\)%", line) is None
         assert words(line)[:8] == [

@@ -33,23 +33,25 @@ def main_of(service: Service) -> str:
     return units(service)[f"kline-ops-{service.name}.service"]
 
 
-def test_three_files_of_the_user() -> None:
+def test_two_files_of_the_user() -> None:
     files = units(PLAIN)
     assert list(files) == [
-        "kline-ops-demo.service", "kline-ops-demo-watchdog.service", "kline-ops-demo-watchdog.timer"
+        "kline-ops-demo.service", "kline-ops-demo-watchdog.service"
     ]  # fmt: skip
-    main, look, timer = files.values()
+    main, watchdog = files.values()
     assert value(main, "ExecStart") == ":/opt/bin/kline-ops supervise demo --config /etc/demo.yml"
-    assert value(look, "ExecStart") == ":/opt/bin/kline-ops status demo --config /etc/demo.yml"
+    call = ":/opt/bin/kline-ops watchdog demo --config /etc/demo.yml"
+    assert value(watchdog, "ExecStart") == call
     expected = {
         "Type": "notify", "NotifyAccess": "all", "WatchdogSec": "60", "Restart": "on-failure",
         "RestartPreventExitStatus": "2", "StartLimitIntervalSec": "0", "KillMode": "mixed",
-        "WantedBy": "default.target", "Wants": "kline-ops-demo-watchdog.timer",
+        "WantedBy": "default.target", "Wants": "kline-ops-demo-watchdog.service",
     }  # fmt: skip
     assert {key: value(main, key) for key in expected} == expected
-    assert value(look, "Type") == "oneshot"
-    assert (value(timer, "OnActiveSec"), value(timer, "OnUnitActiveSec")) == ("3min", "1min")
-    assert value(timer, "BindsTo") == "kline-ops-demo.service"
+    # It outlives the session: no BindsTo=, no PartOf=, no Requires=.
+    outlives = {"Type": "simple", "Restart": "always", "After": "kline-ops-demo.service"}
+    assert {key: value(watchdog, key) for key in outlives} == outlives
+    assert not any(values(watchdog, key) for key in ("BindsTo", "PartOf", "Requires"))
     # Nothing that a user's manager has no right to.
     assert "Protect" not in main
     assert "Private" not in main
@@ -89,9 +91,7 @@ def test_odd_paths_stay_what_they_are(odd: str) -> None:
         PLAIN, command=[f"{path}/py", "-m", odd], config=path, environ={"XDG_DATA_HOME": path},
         writes=["/x/" + odd.replace('"', "")], system=True,
     )  # fmt: skip
-    for name, text in units(service).items():
-        if name.endswith(".timer"):
-            continue
+    for text in units(service).values():
         line = command_line(value(text, "ExecStart"))
         line = line[4:] if line[0] == "/bin/sh" else line
         assert line[:3] == [f"{path}/py", "-m", odd]

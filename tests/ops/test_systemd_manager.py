@@ -36,8 +36,9 @@ ctl list-units >/dev/null || { echo "no manager"; kill -9 $manager; exit; }
 ctl start kline-ops-demo.service; echo "start: $?"
 echo "active: $(show ActiveState)"
 until_so '[ "$(show StatusText)" = RECORDING ]'
-ctl start kline-ops-demo-watchdog.service; echo "look: $?"
-echo "timer: $(ctl is-active kline-ops-demo-watchdog.timer)"
+entry="$XDG_STATE_HOME/kline-ops/sessions/demo.json"
+echo "unit: $(sed -n 's/.*"unit": "\\(.*\\)".*/\\1/p' "$entry")"
+echo "watchdog: $(ctl is-active kline-ops-demo-watchdog.service)"
 ctl restart kline-ops-demo.service; echo "restart: $?"
 until_so '[ "$(show StatusText)" = RECORDING ]'
 
@@ -48,8 +49,9 @@ until_so '[ "$(show StatusText)" = RECORDING ]'
 
 ctl stop kline-ops-demo.service; echo "stop: $?"
 echo "result: $(show Result)"
-echo "timer after: $(ctl is-active kline-ops-demo-watchdog.timer)"
-echo "left: $(pgrep -fc 'kline_ops (supervise|run)')"
+echo "watchdog after: $(ctl is-active kline-ops-demo-watchdog.service)"
+ctl stop kline-ops-demo-watchdog.service; echo "its end: $?"
+echo "left: $(pgrep -fc 'kline_ops (supervise|run|watchdog)')"
 kill $manager; wait $manager
 """
 
@@ -93,6 +95,6 @@ def test_systemd_runs_watches_and_stops_it(machine: Machine) -> None:
     if ran.stdout.startswith("no manager"):
         pytest.skip("a manager of its own does not start here")
     assert ran.stdout.splitlines() == [
-        "start: 0", "active: active", "look: 0", "timer: active", "restart: 0",
-        "stop: 0", "result: success", "timer after: inactive", "left: 0",
+        "start: 0", "active: active", "unit: kline-ops-demo.service", "watchdog: active", "restart: 0",
+        "stop: 0", "result: success", "watchdog after: active", "its end: 0", "left: 0",
     ], ran  # fmt: skip

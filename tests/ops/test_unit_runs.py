@@ -7,8 +7,9 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -52,7 +53,13 @@ def manager(machine: Machine) -> Manager:
     return Manager(machine.folder / "notify")
 
 
-def begin(machine: Machine, unit: str, folder: Path) -> subprocess.Popen[bytes]:
+def begin(
+    machine: Machine,
+    unit: str,
+    folder: Path,
+    more: Mapping[str, str] = MappingProxyType({}),
+    out: Path | None = None,
+) -> subprocess.Popen[bytes]:
     """What ``ExecStart=`` runs, in the environment that systemd gives it."""
     environ = {
         "PATH": "/usr/bin:/bin",
@@ -63,16 +70,18 @@ def begin(machine: Machine, unit: str, folder: Path) -> subprocess.Popen[bytes]:
         (variable,) = words(setting)
         key, _, text = variable.partition("=")
         environ[key] = text
+    environ |= more
     environ |= {
         "NOTIFY_SOCKET": str(folder / "notify"),
         "WATCHDOG_USEC": str(int(_WATCHDOG * 1e6)),
     }
     # WATCHDOG_PID is the pid of the service's first process.
     script = 'export WATCHDOG_PID=$$; exec "$@"'
-    return subprocess.Popen(
-        ["sh", "-c", script, "sh", *command_line(value(unit, "ExecStart"))],
-        env=environ, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    with (out or Path(os.devnull)).open("wb") as stdout:
+        return subprocess.Popen(
+            ["sh", "-c", script, "sh", *command_line(value(unit, "ExecStart"))],
+            env=environ, cwd="/", stdin=subprocess.DEVNULL, stdout=stdout,
+        )  # fmt: skip
 
 
 def test_a_unit_runs_tells_and_ends(machine: Machine, manager: Manager) -> None:
@@ -123,27 +132,32 @@ def test_a_unit_runs_tells_and_ends(machine: Machine, manager: Manager) -> None:
         manager.socket.close()
 
 
-def test_the_look_of_the_timer_fails_where_the_session_is_dead(
-    machine: Machine, manager: Manager
-) -> None:
+def test_the_watchdog_tells_that_the_session_is_dead(machine: Machine, manager: Manager) -> None:
     machine.run("units", "demo", "--systemd", "--user", "--output", "units")
     folder = machine.folder / "units"
-    look = (folder / "kline-ops-demo-watchdog.service").read_text()
+    unit = (folder / "kline-ops-demo-watchdog.service").read_text()
+    often = {
+        "KLINE_OPS__RESILIENCE__WATCHDOG__CYCLE_INTERVAL": "1",
+        "KLINE_OPS__RESILIENCE__WATCHDOG__MAX_HEARTBEAT_AGE": "2",
+    }
     service = begin(machine, (folder / "kline-ops-demo.service").read_text(), machine.folder)
+    out = machine.folder / "told"
+    watchdog = begin(machine, unit, machine.folder, often, out)
     try:
         until(manager.hears("STATUS=RECORDING"))
-        until(lambda: machine.status("demo")["state"] == "RECORDING")
-        assert begin(machine, look, machine.folder).wait(20) == 0
+        until(lambda: "demo: WELL" in out.read_text())
         recorder = machine.state("demo")["metadata"]["pid"]
         service.kill()
         service.wait()
         os.kill(recorder, signal.SIGKILL)
-        until(lambda: machine.status("demo")["state"] == "DEAD")
-        assert begin(machine, look, machine.folder).wait(20) == 3
+        until(lambda: "CRITICAL demo: dead" in out.read_text(), 5)
+        watchdog.send_signal(signal.SIGTERM)
+        assert watchdog.wait(10) == 0
     finally:
-        if service.poll() is None:
-            service.kill()
-            service.wait()
+        for process in (service, watchdog):
+            if process.poll() is None:
+                process.kill()
+                process.wait()
         manager.socket.close()
 
 

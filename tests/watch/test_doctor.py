@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from kline_ops.watch import doctor
@@ -80,14 +82,14 @@ def test_does_a_crontab_look_after_them(
         ("# x start a", Kept("a", records=False), WARN, "not look after a"),
         # Nothing says what a recorder lacks.
         ("@reboot x start a", Kept("a"), WARN, "not look after a"),
-        ("", Kept("a", timer=True), OK, "timers of systemd look after a"),
-        (None, Kept("a", records=False, timer=True), OK, "timers of systemd look after a"),
+        ("", Kept("a", unit=True), OK, "units of systemd look after a"),
+        (None, Kept("a", records=False, unit=True), OK, "units of systemd look after a"),
     ],
 )
 def test_what_else_looks_after_a_session(
     lines: str | None, session: Kept, level: Level, words: str
 ) -> None:
-    finding = doctor.cron(lines, [session], runs=not session.timer)
+    finding = doctor.cron(lines, [session], runs=not session.unit)
     assert (finding.level, words in finding.told) == (level, True)
 
 
@@ -133,3 +135,12 @@ def test_one_address_that_answers_makes_the_others_a_warning() -> None:
     assert "blocked" in found[1].advice
     assert found[2].told == "wss://c answers in 50 ms"
     assert "90 s" in found[3].told
+
+
+@pytest.mark.parametrize("say", [doctor.warning, doctor.failure])
+def test_no_secret_is_told_nor_in_the_advice(say: Callable[[str, str, str], Finding]) -> None:
+    """A config's error may name a key that is an address, and advise another one beside it."""
+    hook = "https://hooks.slack.com/services/T0/B0/hidden"
+    finding = say("config", f"x.{hook}: unknown key", f"x.{hook}")
+    assert finding.told.startswith("x.https://hooks.slack.com/services/…")
+    assert "hidden" not in finding.told + finding.advice

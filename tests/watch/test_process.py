@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kline_ops.watch.process import Process, look_at, started_at
+from kline_ops.watch.process import Process, look_at, running_for, started_at
 
 
 @pytest.fixture
@@ -93,3 +93,13 @@ def test_a_command_may_have_any_name(tmp_path: Path, name: str) -> None:
 )
 def test_what_is_no_pid_is_gone(pid: object) -> None:
     assert look_at(pid, None) is Process.GONE
+
+
+def test_since_when_a_process_runs() -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        seconds = running_for(started_at(child.pid))
+        child.kill()
+    assert seconds is not None
+    assert 0 <= seconds < 20
+    assert running_for(None) is None
+    assert running_for(1 << 60) is None

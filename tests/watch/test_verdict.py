@@ -376,3 +376,55 @@ def test_a_new_run_that_can_write_nothing_is_not_taken_for_the_one_before() -> N
     word, reason = verdict(replace(mute, disk_free=0))
     assert word is Word.STALLED
     assert "full" in reason
+
+
+SILENT = replace(RUNNING, state=None, state_age=None, recorder=Process.GONE, keeper=Process.RUNNING)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word", "reason"),
+    [
+        ({"keeper_for": 60.0}, Word.STARTING, "no state yet"),
+        (
+            {"keeper_for": 200.0},
+            Word.STALLED,
+            "no recorder has told anything since its supervisor began 3 min 20 s ago; see its log",
+        ),
+        (
+            {"keeper_for": 200.0, "exit": {"code": 1}, "exit_age": 20.0},
+            Word.STALLED,
+            None,
+        ),
+        # What an earlier supervisor has left: a power cut, a crash.
+        ({"keeper_for": 2.0, "state": told("recording"), "state_age": 900.0}, Word.STARTING, None),
+        (
+            {"keeper_for": 2.0, "exit": {"code": 1, "final": False}, "exit_age": 900.0},
+            Word.STARTING,
+            None,
+        ),
+        (
+            {
+                "keeper_for": 2.0, "state": told("recording"), "state_age": 950.0,
+                "exit": {"code": 1, "final": False}, "exit_age": 900.0,
+            },
+            Word.STARTING,
+            None,
+        ),
+        ({"keeper_for": 200.0, "state": told("recording"), "state_age": 900.0}, Word.STALLED, None),
+    ],
+)  # fmt: skip
+def test_a_supervisor_whose_recorder_tells_nothing(
+    changes: dict[str, Any], word: Word, reason: str | None
+) -> None:
+    """For a minute it may be beginning; what was before it says nothing of it."""
+    found = verdict(replace(SILENT, **changes))
+    assert found[0] is word
+    assert reason in {None, found[1]}
+
+
+def test_how_the_last_recorder_ended_is_told_where_it_was_this_supervisors() -> None:
+    ended = {"code": 1, "reason": "no such symbol"}
+    _, reason = verdict(replace(SILENT, keeper_for=200.0, exit=ended, exit_age=20.0))
+    assert reason.endswith("; the last one ended (exit code 1: no such symbol)")
+    _, reason = verdict(replace(SILENT, keeper_for=200.0, exit=ended, exit_age=900.0))
+    assert reason.endswith("; see its log")
