@@ -33,18 +33,18 @@ from kline_ops.market.messages import Kline
 from kline_ops.market.server_time import ServerTime
 from kline_ops.observe.dashboard.snapshot import Snapshot
 from kline_ops.observe.logs import EventLog
-from kline_ops.parts import Common, new_feed, new_recorder, new_rotation
 from kline_ops.record.journal import Journal
-from kline_ops.standing import View
-from kline_ops.succession import take_over
-from kline_ops.upkeep import seek_secrets, watch_clocks, watch_memory
+from kline_ops.session.parts import Common, new_feed, new_recorder, new_rotation
+from kline_ops.session.standing import View
+from kline_ops.session.succession import take_over
+from kline_ops.session.upkeep import seek_secrets, watch_clocks, watch_memory
 from kline_ops.watch.clocks import ClockWatch
 from kline_ops.watch.keeper import StateKeeper
 from kline_ops.watch.state_writer import StateWriter
 from kline_ops.worker import Worker
 
 if TYPE_CHECKING:
-    from kline_ops.telling import Telling
+    from kline_ops.session.alerting import Alerting
 
 #: Seconds for a recorder that has made way to let go of its lock.
 _COMMITTED = 5.0
@@ -116,7 +116,7 @@ class Session:
             self._bus.listen(listener)
         self._server_time = ServerTime(clock.wall_ms(), clock.monotonic())
         self._clock_watch = ClockWatch()
-        self._telling: Telling | None = None
+        self._alerting: Alerting | None = None
         self._chores: set[asyncio.Task[None]] = set()
         self._beating: asyncio.Task[None] | None = None
         #: When the feed was begun anew last (monotonic seconds).
@@ -173,7 +173,7 @@ class Session:
             self._feed = feed = new_feed(common, ws_url, self._deliver, self._draw)
             rotation = new_rotation(common, feed, self._keeper.last_boundary_ms)
             self._view = View(common, recorder, feed, self._keeper, rotation, self._clock_watch)
-            self._telling = self._new_telling(common)
+            self._alerting = self._new_alerting(common)
             self._heartbeat = self._new_heartbeat(feed)
             feed.on_dead = self._feed_died
             # To the very end: whoever waits for a slow disk lives.
@@ -242,8 +242,8 @@ class Session:
         self._in_charge = True
         self._host.on_begin()
         self._beating = asyncio.create_task(self._heartbeat.run(), name="beat")
-        if self._telling is not None:
-            self._chore(self._telling.run(), "telling")
+        if self._alerting is not None:
+            self._chore(self._alerting.run(), "alerts")
         await self._recorder.start()
         self._announce()
         if self._host.on_live is None:
@@ -311,15 +311,15 @@ class Session:
             clock=self._clock,
         )
 
-    def _new_telling(self, common: Common) -> Telling | None:
+    def _new_alerting(self, common: Common) -> Alerting | None:
         """Whoever tells people; None where nobody is to be told."""
         alerts, credentials = common.settings.config.alerts, common.settings.config.credentials
         if not (credentials or alerts.urls or alerts.ping_url):
             return None
         try:
-            from kline_ops.telling import Telling  # noqa: PLC0415 - for who has somebody to tell
+            from kline_ops.session.alerting import Alerting  # noqa: PLC0415 - for who has somebody to tell
 
-            telling = Telling(
+            alerting = Alerting(
                 common,
                 self._view.standing,
                 self._feed.is_excused,
@@ -329,8 +329,8 @@ class Session:
         except Exception:  # noqa: BLE001 - a boundary: telling may fail, recording may not
             _log.exception("people can not be told")
             return None
-        self._bus.listen(telling.hear)
-        return telling
+        self._bus.listen(alerting.hear)
+        return alerting
 
     # -- chores -----------------------------------------------------------------------------------
 
@@ -425,8 +425,8 @@ class Session:
         if self._in_charge:
             self._bus.emit(events.SessionStopped(reason=self._reason, unwritten=unwritten))
             self._write_state()
-        if self._telling is not None:
-            await self._telling.close()
+        if self._alerting is not None:
+            await self._alerting.close()
         self._sideline.shutdown(wait=False)
         if not self._sideline.join(_LAST_WORDS):
             _log.warning("the last state could not be written in time")

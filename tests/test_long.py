@@ -20,8 +20,8 @@ from kline_ops.exchange.server import ExchangeServer
 from kline_ops.market.candle import from_row
 from kline_ops.market.interval import parse
 from kline_ops.market.timestamp import to_ms
-from kline_ops.parts import new_journal
 from kline_ops.service import Session
+from kline_ops.session.parts import new_journal
 from tests.support.machine import ROOT, Machine, kill, until
 from tests.support.trial import Trial, run_trial, write_config
 

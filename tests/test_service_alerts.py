@@ -61,7 +61,7 @@ def test_the_same_over_a_real_server(tmp_path: Path, hook: Webhook) -> None:
 
 def test_without_a_channel_nothing_is_made(tmp_path: Path) -> None:
     trial = run_trial(tmp_path, 5)
-    assert trial.session._telling is None
+    assert trial.session._alerting is None
     assert not trial.settings.state_file.with_name("alerts.json").exists()
 
 

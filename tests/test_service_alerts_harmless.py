@@ -20,7 +20,7 @@ import pytest
 from kline_ops import events
 from kline_ops.market.timestamp import to_ms
 from kline_ops.ops.supervise import KEEPER_VARIABLE
-from kline_ops.standing import View
+from kline_ops.session.standing import View
 from kline_ops.watch.keeper import StateKeeper
 from tests.alerts.hook import Webhook
 from tests.support.exchange_thread import ExchangeThread
@@ -221,7 +221,7 @@ def test_what_was_begun_without_its_secrets_has_them_later(
     (machine.folder / "slack.sops.yml").write_text(json.dumps(encrypted))
     (machine.folder / "out").touch()
     (machine.folder / "sitecustomize.py").write_text(
-        "import kline_ops.upkeep\nkline_ops.upkeep._SECRETS_EVERY = 1.0\n"
+        "import kline_ops.session.upkeep\nkline_ops.session.upkeep._SECRETS_EVERY = 1.0\n"
     )
     machine.environ["PYTHONPATH"] = f"{machine.folder}:{ROOT}"
     machine.environ["PATH"] = f"{sops.parent}:{machine.environ['PATH']}"

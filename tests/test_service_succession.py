@@ -20,8 +20,8 @@ from kline_ops.gaps.explain import cause_of
 from kline_ops.gaps.find import report
 from kline_ops.gaps.history import read_history
 from kline_ops.market.timestamp import to_ms
-from kline_ops.parts import new_journal
 from kline_ops.service import Host, Session
+from kline_ops.session.parts import new_journal
 from kline_ops.watch.memory import MemoryLimit
 from tests.support.trial import write_config
 from tests.support.virtual_time import VirtualClock, run_virtual
@@ -180,8 +180,10 @@ def test_a_gap_report_takes_it_for_no_outage(tmp_path: Path) -> None:
 def test_memory_over_the_limit_asks_for_a_fresh_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kline_ops.upkeep.resident_megabytes", lambda: 300.0)
-    monkeypatch.setattr("kline_ops.upkeep.MemoryLimit", lambda limit: MemoryLimit(limit, 60.0))
+    monkeypatch.setattr("kline_ops.session.upkeep.resident_megabytes", lambda: 300.0)
+    monkeypatch.setattr(
+        "kline_ops.session.upkeep.MemoryLimit", lambda limit: MemoryLimit(limit, 60.0)
+    )
     asked: list[float] = []
     told: list[Event] = []
 

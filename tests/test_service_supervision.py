@@ -23,12 +23,12 @@ from kline_ops.market.interval import parse
 from kline_ops.market.server_time import ServerTime
 from kline_ops.market.stream import Stream
 from kline_ops.market.timestamp import to_ms
-from kline_ops.parts import new_journal
 from kline_ops.record.backfill import Backfill
 from kline_ops.record.journal import Journal
 from kline_ops.record.recorder import Recorder, RecordOptions
 from kline_ops.resilience import Backoff
 from kline_ops.service import Session
+from kline_ops.session.parts import new_journal
 from tests.support.trial import Trial, run_trial, write_config
 from tests.support.virtual_time import VirtualClock, run_virtual
 

@@ -80,7 +80,7 @@ def _journal(settings: Settings) -> Journal:
 
     from kline_ops.errors import JournalError
     from kline_ops.ops.supervise import KEEPER_VARIABLE, SUCCESSOR_VARIABLE
-    from kline_ops.parts import new_journal
+    from kline_ops.session.parts import new_journal
 
     supervised, takes_over = KEEPER_VARIABLE in os.environ, SUCCESSOR_VARIABLE in os.environ
     if takes_over or not supervised:

@@ -19,9 +19,9 @@ from kline_ops.config.settings import Settings, load_settings
 from kline_ops.drill.disk import DiskControl, DrillDisk
 from kline_ops.errors import EXIT_GOOD, KlineOpsError
 from kline_ops.observe.logs import Logging, log_event, text_handler
-from kline_ops.parts import new_journal
 from kline_ops.record.journal import Journal
 from kline_ops.service import Session
+from kline_ops.session.parts import new_journal
 
 #: The session's name.
 NAME = "drill"

@@ -19,8 +19,8 @@ from kline_ops.exchange.market import Market
 from kline_ops.exchange.records import SessionRecord, dark_ms
 from kline_ops.exchange.server import ExchangeServer
 from kline_ops.market.timestamp import to_ms
-from kline_ops.parts import new_journal
 from kline_ops.service import Session
+from kline_ops.session.parts import new_journal
 from tests.support.machine import Machine
 from tests.support.trial import write_config
 

@@ -37,12 +37,12 @@ from kline_ops.market.messages import Kline
 from kline_ops.market.server_time import ServerTime
 from kline_ops.market.stream import Stream
 from kline_ops.market.timestamp import to_ms
-from kline_ops.parts import new_journal
 from kline_ops.record.backfill import Backfill
 from kline_ops.record.journal import Journal
 from kline_ops.record.recorder import Recorder, RecordOptions
 from kline_ops.resilience import Backoff
 from kline_ops.service import Session
+from kline_ops.session.parts import new_journal
 from tests.benchmarks.gauge import Gauge
 from tests.benchmarks.plain_market import PlainMarket
 from tests.support.trial import write_config

@@ -9,11 +9,11 @@ from typing import Any, cast
 
 import pytest
 
-from kline_ops import parts
 from kline_ops.config.settings import Examined, Settings, examine, load_settings
 from kline_ops.errors import ConfigError
 from kline_ops.feed.feed import FeedOptions
 from kline_ops.secret import Secret
+from kline_ops.session import parts
 
 LAYOUTS = Path(__file__).parent / "layouts"
 STREAM = "binance: {stream: {symbol: btcusdt, timeframe: 1h}}\n"

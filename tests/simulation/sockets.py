@@ -16,7 +16,6 @@ from itertools import pairwise
 from pathlib import Path
 from unittest.mock import patch
 
-from kline_ops import upkeep
 from kline_ops.config.settings import Settings, load_settings
 from kline_ops.exchange import chaos
 from kline_ops.exchange.faults import Fault, FaultKind
@@ -25,9 +24,10 @@ from kline_ops.exchange.parameters import fault_text
 from kline_ops.exchange.server import ExchangeServer
 from kline_ops.exchange.session import ExchangeOptions
 from kline_ops.market.timestamp import to_ms
-from kline_ops.parts import new_journal
 from kline_ops.record import outbox
 from kline_ops.service import Session
+from kline_ops.session import upkeep
+from kline_ops.session.parts import new_journal
 from tests.simulation.month import moment
 from tests.support.disks import Crash, CrashingDisk
 from tests.support.trial import write_config

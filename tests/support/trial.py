@@ -24,9 +24,9 @@ from kline_ops.exchange.server import ExchangeServer
 from kline_ops.exchange.session import ExchangeOptions
 from kline_ops.market.candle import HEADERS
 from kline_ops.market.timestamp import to_ms
-from kline_ops.parts import new_journal
 from kline_ops.record.disk import Disk
 from kline_ops.service import Session
+from kline_ops.session.parts import new_journal
 from tests.support.virtual_time import VirtualClock, run_virtual
 
 Script = Callable[["Trial"], Awaitable[None]]

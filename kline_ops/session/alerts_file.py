@@ -40,7 +40,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     letters: dict[str, list[Letter]] = {}
 
 
-class ToldFile:
+class AlertsFile:
     """Reads it once, and keeps it up to date, in a worker thread."""
 
     def __init__(self, settings: Settings, clock: Clock, worker: Worker) -> None:

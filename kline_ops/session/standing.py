@@ -8,8 +8,8 @@ from kline_ops.feed.feed import Feed
 from kline_ops.feed.rotation import Rotation
 from kline_ops.market.messages import Kline
 from kline_ops.observe.dashboard.snapshot import Snapshot
-from kline_ops.parts import Common
 from kline_ops.record.recorder import Recorder
+from kline_ops.session.parts import Common
 from kline_ops.watch.clocks import ClockWatch
 from kline_ops.watch.keeper import Standing, StateKeeper
 from kline_ops.watch.verdict import Facts

@@ -7,8 +7,8 @@ from pathlib import Path
 from kline_ops.alerts.message import Level
 from kline_ops.alerts.words import Subject
 from kline_ops.config.settings import load_settings
-from kline_ops.daily import Daily, summary
 from kline_ops.market.timestamp import to_ms
+from kline_ops.session.daily_digest import Daily, summary
 from tests.support.trial import write_config
 
 SUBJECT = Subject("trial", "BTCUSDT", "1h")

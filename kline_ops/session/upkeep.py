@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from kline_ops import events
 from kline_ops.clock import read
-from kline_ops.parts import Common
+from kline_ops.session.parts import Common
 from kline_ops.watch.clocks import ClockWatch
 from kline_ops.watch.memory import MemoryLimit, resident_megabytes
 

@@ -19,11 +19,11 @@ from kline_ops.alerts.herald import Herald, Sent
 from kline_ops.alerts.outbox import Letter
 from kline_ops.alerts.signs import Look
 from kline_ops.alerts.words import Subject
-from kline_ops.daily import Daily, summary
 from kline_ops.errors import ConfigError
 from kline_ops.events import Event
-from kline_ops.parts import Common
-from kline_ops.told import Kept, ToldFile, crash_before
+from kline_ops.session.alerts_file import AlertsFile, Kept, crash_before
+from kline_ops.session.daily_digest import Daily, summary
+from kline_ops.session.parts import Common
 from kline_ops.watch.keeper import Standing
 from kline_ops.watch.verdict import Word, judge
 from kline_ops.worker import Worker
@@ -40,7 +40,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-class Telling:
+class Alerting:
     """Of one session: :meth:`run` once the files are this process's, :meth:`close` at the end.
 
     Args:
@@ -92,7 +92,7 @@ class Telling:
         self._counting: asyncio.Task[None] | None = None
         #: So many messages are left to the next process.
         self._handed = 0
-        self._file = ToldFile(settings, common.clock, sideline)
+        self._file = AlertsFile(settings, common.clock, sideline)
 
     async def run(self) -> None:
         """Look once a second, until cancelled."""
