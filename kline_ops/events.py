@@ -134,10 +134,10 @@ class RestartPlanned(Event, frozen=True, kw_only=True):
 
 
 class RestartSkipped(Event, frozen=True, kw_only=True):
-    """A boundary came too soon after the connection had become live."""
+    """A boundary came too soon after the connection had become live; None: while there was none."""
 
     boundary: str
-    seconds: float
+    seconds: float | None
 
 
 #: ``Replaced.why`` of a planned restart.
@@ -344,8 +344,8 @@ class ClockSkewed(Event, frozen=True, kw_only=True):
 class Alerted(Event, frozen=True, kw_only=True):
     """People are told something: a message goes to the alert channels.
 
-    ``step``: ``opened``, ``escalated``, ``reminded``, ``resolved`` or ``passed``; empty where the
-    message is about no incident.
+    ``step``: ``opened``, ``escalated``, ``reminded``, ``again``, ``resolved`` or ``passed``; empty
+    where the message is about no incident.
     """
 
     level: str
@@ -355,7 +355,10 @@ class Alerted(Event, frozen=True, kw_only=True):
 
 
 class AlertFailed(Event, frozen=True, kw_only=True):
-    """An alert channel does not take messages; ``lost``: so many were not delivered since it fails."""
+    """An alert channel does not take messages; ``lost``: so many were not delivered since it fails.
+
+    Told of the dead man's switch (``alerts.ping_url``), too.
+    """
 
     host: str
     reason: str

@@ -148,6 +148,65 @@ def test_a_market_that_is_quiet_from_the_start_is_no_alarm(tmp_path: Path, heard
     assert [title.split()[0] for title in heard.titles] == ["INFO", "INFO"]
 
 
+def test_what_is_fetched_is_told_of_where_there_was_a_file_before(
+    tmp_path: Path, heard: Heard
+) -> None:
+    run_trial(tmp_path, 70, credentials=HOOK, **MINUTE)
+    assert "fetched from REST" not in heard.messages[0].text
+    heard.messages.clear()
+    later = MINUTE | {"start_ms": MINUTE["start_ms"] + 400_000}
+    trial = run_trial(tmp_path, 70, credentials=HOOK, **later)
+    assert trial.rows() == trial.truth()
+    assert "is not on disk, is fetched from REST" in heard.messages[0].text
+
+
+def test_a_restart_that_is_due_while_nothing_is_connected_says_so(tmp_path: Path) -> None:
+    async def script(trial: Trial) -> None:
+        await asyncio.sleep(12)
+        trial.server.refuse(12, tcp=True)
+        trial.server.cut()
+
+    trial = run_trial(tmp_path, 40, script, binance__reconnect=RENEWED)
+    assert None in [event.seconds for event in trial.of(events.RestartSkipped)]
+
+
+def test_the_end_is_told_once_what_was_lost_is_on_disk(tmp_path: Path, heard: Heard) -> None:
+    """REST answers some time after the stream does."""
+
+    async def script(trial: Trial) -> None:
+        await asyncio.sleep(10)
+        trial.server.refuse(54, tcp=True)
+        trial.server.rest_down(54 + 60)
+        trial.server.cut()
+
+    trial = run_trial(tmp_path, 250, script, credentials=HOOK, alerts__floor=30.0)
+    assert trial.rows() == trial.truth()
+    over = [message.text for message in heard.messages if "Connected again" in message.title]
+    assert len(over) == 1
+    assert ", still missing 0." in over[0]
+    assert "recovered 0" not in over[0]
+    assert [title.split()[0] for title in heard.titles] == [
+        "INFO", "WARNING", "CRITICAL", "SUCCESS", "INFO"
+    ]  # fmt: skip
+
+
+def test_what_is_missing_at_the_end_is_told_when_it_has_come(tmp_path: Path, heard: Heard) -> None:
+    async def script(trial: Trial) -> None:
+        await asyncio.sleep(10)
+        trial.server.refuse(54, tcp=True)
+        trial.server.rest_down(54 + 50)
+        trial.server.cut()
+
+    trial = run_trial(tmp_path, 250, script, credentials=HOOK, alerts__floor=20.0)
+    assert trial.rows() == trial.truth()
+    _, _, _, over, complete, _ = heard.messages
+    assert "Connected again" in over.title
+    assert "still missing" in over.text
+    assert "they are asked for until they come" in over.text
+    assert "The candles are complete again" in complete.title
+    assert ", still missing 0." in complete.text
+
+
 def test_the_heartbeats_channel_is_told_of_a_feed_that_died(tmp_path: Path, heard: Heard) -> None:
     async def script(trial: Trial) -> None:
         await asyncio.sleep(5)
@@ -203,6 +262,22 @@ def test_a_channel_that_fails_is_an_event_and_no_message(tmp_path: Path, heard: 
     assert len(heard.titles) == 2
     log = trial.settings.events_file.read_text()
     assert '"kind":"alert_failed"' in log
+
+
+def test_a_dead_mans_switch_that_fails_is_an_event(tmp_path: Path, hook: Webhook) -> None:
+    hook.answers = [(500, {}, b"")]
+
+    async def script(trial: Trial) -> None:
+        for _ in range(100):
+            await asyncio.sleep(1)
+            if trial.of(events.AlertFailed):
+                return
+            await asyncio.to_thread(time.sleep, 0.05)
+
+    trial = run_trial(tmp_path, 150, script, alerts__ping_url=hook.url)
+    (failed,) = trial.of(events.AlertFailed)
+    assert (failed.host, failed.reason) == ("127.0.0.1", "the dead man's switch answered 500")
+    assert '"kind":"alert_failed"' in trial.settings.events_file.read_text()
 
 
 def test_a_herald_that_fails_ends_no_recording(

@@ -128,6 +128,32 @@ def test_an_incident_that_is_open_at_a_kill_is_resolved_by_the_next_process(
             machine.close()
 
 
+@pytest.mark.long
+def test_a_terminal_that_goes_away_is_a_warning(tmp_path: Path, hook: Webhook) -> None:
+    """Somebody has killed the tmux session: nobody has stopped the recorder."""
+    machine = Machine(tmp_path, "kline-ops-test-hangup")
+    with ExchangeThread() as exchange:
+        config = write_config(
+            tmp_path, exchange.server.ws_url, exchange.rest_url,
+            credentials={"sops_mainnet": hook.url},
+        )  # fmt: skip
+        try:
+            assert machine.run("start", "trial", "--config", str(config)).returncode == 0
+            until(lambda: "Connected to BTCUSDT@1s" in hook.titles)
+            (session,) = machine.tmux("list-sessions", "-F", "#{session_name}").split()
+            machine.tmux("kill-session", "-t", f"={session}")
+            until(lambda: any("Stopped" in title for title in hook.titles))
+            last = json.dumps(hook.posted[-1])
+            assert "nobody asked for it" in last
+            assert "Ended cleanly" not in last
+            until(lambda: machine.status("trial")["state"] == "DEAD")
+            assert "nobody stopped it" in machine.status("trial")["reason"]
+            state = json.loads((tmp_path / "data/state/heartbeat.state.json").read_text())
+            assert state["metadata"]["orphaned"] is True
+        finally:
+            machine.close()
+
+
 def test_what_waits_for_a_channel_is_handed_to_the_next_process(
     tmp_path: Path, hook: Webhook
 ) -> None:

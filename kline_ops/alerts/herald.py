@@ -13,9 +13,17 @@ from typing import NamedTuple
 
 from kline_ops import events
 from kline_ops.alerts import words
-from kline_ops.alerts.incident import Incident, Pace, State, Told, advance, happened
+from kline_ops.alerts.incident import (
+    Incident,
+    Pace,
+    State,
+    Told,
+    advance,
+    happened,
+    known_already,
+)
 from kline_ops.alerts.message import Level, Message
-from kline_ops.alerts.signs import HOLD, Look, Signs, note_of
+from kline_ops.alerts.signs import HOLD, Judgement, Look, Signs, note_of
 from kline_ops.alerts.words import Account, Subject, Topic
 from kline_ops.events import PLANNED, Event
 
@@ -90,6 +98,8 @@ class Herald:
         self._greets = False
         self._first: float | None = None
         self._greeted_at: float | None = None
+        #: What closed before this process began is owed, and asked for.
+        self._catches_up = False
 
     def begin(self, now: float, crash: str | None, *, goes_on: bool) -> None:
         """This process records from here on.
@@ -106,6 +116,10 @@ class Herald:
         again = f", {len(self._crashes)} times within ten minutes" if is_loop else ""
         level = Level.CRITICAL if is_loop else Level.WARNING
         self._note(Topic.PROCESS, level, crash + again, now)
+
+    def opened(self, *, catches_up: bool) -> None:
+        """The candle file is open; ``catches_up``: what it lacks is fetched from REST."""
+        self._catches_up = catches_up
 
     def hear(self, event: Event, now: float) -> None:
         """Take in what happened."""
@@ -132,7 +146,10 @@ class Herald:
         """What is to be told now."""
         self._backfill = look.backfill
         sent, self._ready = self._ready, []
-        judged = dict.fromkeys(Topic) | dict(self._signs.judged(look))
+        judged: dict[Topic, Judgement] = dict.fromkeys(Topic) | dict(self._signs.judged(look))
+        # REST is asked for them, and nobody has been told that they are missing.
+        is_fetching = look.pursued > 0 and judged[Topic.CANDLES] is HOLD
+        is_fetching = is_fetching and not self._matters[Topic.CANDLES].incident.in_trouble
         for topic, level in judged.items():
             if level is HOLD:
                 continue
@@ -141,11 +158,25 @@ class Herald:
                 self._begin_count(matter, look.now)
                 matter.reason = self._signs.reasons.get(topic, matter.reason)
             pace, age = self._pace(topic), self._signs.ages.get(topic, 0.0)
-            matter.incident, told = advance(matter.incident, level, look.now, pace, age)
+            waits = is_fetching and words.counts(topic)
+            matter.incident, told = advance(
+                matter.incident, level, look.now, pace, age, unfinished=waits
+            )
             if told is not None:
                 text = words.message(topic, told, self._subject, _account(matter, told, look))
                 sent.append(Sent(text, topic, told.step.value, topic is Topic.HEARTBEAT))
+                if told.is_over and waits:
+                    self._hand_on(matter, look.now)
+                    is_fetching = False
         return sent
+
+    def _hand_on(self, matter: Matter, now: float) -> None:
+        """It is over and told, but for its candles: that they have come is told by their own topic."""
+        candles, pace = self._matters[Topic.CANDLES], self._pace(Topic.CANDLES)
+        candles.recovered, candles.nowhere = matter.recovered, matter.nowhere
+        candles.reason = "they have not come from REST yet"
+        age = now - matter.incident.wrong_at
+        candles.incident = known_already(candles.incident, Level.INFO, now, pace, age)
 
     def stopped(self, reason: str, unwritten: int, missing: int) -> Sent:
         """The last word of a session that was told to end."""
@@ -159,7 +190,8 @@ class Herald:
         is_due = self._greeted_at is None or now >= self._greeted_at + self._floor
         if is_due and self._matters[Topic.STREAM].incident.state is State.NONE:
             self._greeted_at = now
-            self._ready.append(Sent(words.connected(self._subject, self._first)))
+            connected = words.connected(self._subject, self._first, catches_up=self._catches_up)
+            self._ready.append(Sent(connected))
 
     def _note(self, topic: Topic, level: Level, reason: str, now: float) -> None:
         matter = self._matters[topic]
@@ -216,6 +248,7 @@ def _account(matter: Matter, told: Told, look: Look) -> Account:
         since_ms=moment(incident.since),
         wrong_ms=moment(incident.wrong_at),
         well_ms=moment(incident.well_at),
+        is_well=not incident.in_trouble,
         lasted=lasted,
         trouble=incident.trouble(look.now),
         times=incident.times,

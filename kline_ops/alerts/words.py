@@ -66,6 +66,8 @@ class Account:
     nowhere: int = 0
     missing: int = 0
     waiting: int = 0
+    #: It is over, or has just happened.
+    is_well: bool = False
     #: Do candles come from REST where the stream brings none?
     backfill: bool = True
 
@@ -163,6 +165,11 @@ _WORDS = {
 }
 
 
+def counts(topic: Topic) -> bool:
+    """Is it told of it what became of the candles?"""
+    return _WORDS[topic].counts
+
+
 def message(topic: Topic, told: Told, subject: Subject, account: Account) -> Message:
     """One step of an incident."""
     words = _WORDS[topic]
@@ -175,7 +182,7 @@ def message(topic: Topic, told: Told, subject: Subject, account: Account) -> Mes
         "missing": f"{account.missing:,}",
     }
     title = _title(words, told, account).format(**values)
-    lines = [_when(told, account)]
+    lines = [_when(account)]
     if len(reason) > _REASON and told.step is not Step.RESOLVED:
         lines.append(f"{reason}.")
     if not told.is_over and words.means:
@@ -201,14 +208,17 @@ def _title(words: _Words, told: Told, account: Account) -> str:
             return words.passed if account.times == 1 else f"{words.passed} ({account.times} times)"
         case Step.REMINDED:
             return "Still: " + (words.grave or words.opened)
+        case Step.AGAIN:
+            since = _at(account.since_ms, account)
+            return f"Again, {account.times} times since {since}: {words.opened}"
         case _:
             grave = words.grave and told.level is Level.CRITICAL
             return words.grave if grave else words.opened
 
 
-def _when(told: Told, account: Account) -> str:
+def _when(account: Account) -> str:
     since = _at(account.wrong_ms, account)
-    if not told.is_over:
+    if not account.is_well:
         return f"Since {since}."
     until = _at(account.well_ms, account)
     return f"At {until}." if since == until else f"From {since} to {until}."
@@ -221,7 +231,8 @@ def _counted(account: Account) -> str:
     parts = [f"lost on the wire {lost:,}", f"recovered {account.recovered:,}"]
     if account.nowhere:
         parts.append(f"the exchange has none of {account.nowhere:,}")
-    return f"Candles: {', '.join(parts)}, still missing {account.missing:,}."
+    later = ": they are asked for until they come" if account.missing and account.backfill else ""
+    return f"Candles: {', '.join(parts)}, still missing {account.missing:,}{later}."
 
 
 def _at(ms: int, account: Account) -> str:
@@ -246,9 +257,11 @@ def _facts(subject: Subject) -> Mapping[str, str]:
     return {"Session": subject.session, "Stream": f"{subject.symbol} {subject.interval}"}
 
 
-def connected(subject: Subject, seconds: float) -> Message:
-    """The first connection of a session delivers."""
-    text = f"Data came after {seconds:.1f} s. What closed while it was down is fetched from REST."
+def connected(subject: Subject, seconds: float, *, catches_up: bool) -> Message:
+    """The first connection of a session delivers; ``catches_up``: the candle file goes on."""
+    text = f"Data came after {seconds:.1f} s."
+    if catches_up:
+        text += " What closed before, and is not on disk, is fetched from REST."
     return Message(Level.INFO, f"Connected to {subject}", text, _facts(subject))
 
 

@@ -85,9 +85,9 @@ class Rotation:
     def _renew(self, boundary_ms: int, ahead_ms: int, now: float) -> None:
         since = self._feed.live_since()
         at = timestamp.to_text(boundary_ms)
-        lived = 0.0 if since is None else now - since + ahead_ms / 1000.0
-        if lived < self._shortest or since is None:
-            self._bus.emit(events.RestartSkipped(boundary=at, seconds=round(lived, 3)))
+        lived = None if since is None else round(now - since + ahead_ms / 1000.0, 3)
+        if lived is None or lived < self._shortest:
+            self._bus.emit(events.RestartSkipped(boundary=at, seconds=lived))
             return
         self._bus.emit(events.RestartPlanned(boundary=at))
         self._feed.replace(events.PLANNED)

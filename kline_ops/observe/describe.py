@@ -49,7 +49,8 @@ def describe(event: Event) -> tuple[int, str]:  # noqa: C901, PLR0911, PLR0912, 
         case events.RestartPlanned() as e:
             return INFO, f"planned restart at {e.boundary}: opening the successor"
         case events.RestartSkipped() as e:
-            return INFO, f"planned restart at {e.boundary} skipped: live for {e.seconds:.1f} s only"
+            why = "not connected" if e.seconds is None else f"live for {e.seconds:.1f} s only"
+            return INFO, f"planned restart at {e.boundary} skipped: {why}"
         case events.Replaced() as e:
             return INFO, f"connection {e.new} replaced {e.old} ({e.why}), overlap {e.overlap:.2f} s"
         case events.Stalled() as e:
@@ -117,7 +118,7 @@ def describe(event: Event) -> tuple[int, str]:  # noqa: C901, PLR0911, PLR0912, 
             return DEBUG, f"told ({e.level}): {e.title}"
         case events.AlertFailed() as e:
             lost = f"; {e.lost} are lost" if e.lost else ""
-            return WARNING, f"{e.host}: a message was not delivered: {e.reason}{lost}"
+            return WARNING, f"{e.host} could not be told: {e.reason}{lost}"
         case events.Recorded() as e:
             return DEBUG, f"recorded {_span(e.first, e.last, e.candles)} from {e.source}"
         case _:

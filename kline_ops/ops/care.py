@@ -70,7 +70,9 @@ class Renew(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """All is to end."""
+    """All is to end; ``number``: what told us so."""
+
+    number: signal.Signals = signal.SIGTERM
 
 
 class Tick(NamedTuple):
@@ -196,8 +198,11 @@ class Care:
     def _ended_while_renewing(self, happening: Happening, now: float) -> list[Action]:
         assert isinstance(happening, Ended)  # noqa: S101 - by the table
         if happening.role is Role.SUCCESSOR:
+            why = f"ended ({how(happening.code)})"
+            if self._deadline is None:  # by us
+                why = f"had no data within {LIVE_WITHIN:g} s"
             self.state, self._deadline = State.RUNNING, None
-            return [GaveUp(f"the new process ended ({how(happening.code)})")]
+            return [GaveUp(f"the new process {why}")]
         if happening.code == EXIT_GOOD:
             return self._told_to_end(happening.code, now)  # somebody ended it by hand
         return self._promote()
@@ -232,23 +237,28 @@ class Care:
     def _start_now(self, _happening: Happening, _now: float) -> list[Action]:
         return self._start()
 
-    def _stop(self, _happening: Happening, now: float) -> list[Action]:
-        return self._told_to_end(None, now)
+    def _stop(self, happening: Happening, now: float) -> list[Action]:
+        assert isinstance(happening, Stop)  # noqa: S101 - by the table
+        # A recorder tells people why it ends. What a program of one's own takes SIGHUP for, who knows.
+        number = happening.number if self._renewable else signal.SIGTERM
+        return self._told_to_end(None, now, number)
 
     def _stop_waiting(self, _happening: Happening, _now: float) -> list[Action]:
         return self._end(EXIT_GOOD)
 
-    def _told_to_end(self, code: int | None, now: float) -> list[Action]:
+    def _told_to_end(
+        self, code: int | None, now: float, number: signal.Signals = signal.SIGTERM
+    ) -> list[Action]:
         """``code``: of the main process, where it has ended already."""
         self.state, self._deadline = State.ENDING, now + ENDS_WITHIN
         self._code = EXIT_GOOD if code is None else code
-        return [Signal(role, signal.SIGTERM) for role in Role if role in self._alive]
+        return [Signal(role, number) for role in Role if role in self._alive]
 
     def _ended_at_the_end(self, happening: Happening, _now: float) -> list[Action]:
         assert isinstance(happening, Ended)  # noqa: S101 - by the table
         if happening.role is Role.MAIN:
             # Told to end before it could listen, it ends by the signal itself.
-            by_us = happening.code in {-signal.SIGTERM, -MAKE_WAY}
+            by_us = happening.code in {-signal.SIGTERM, -signal.SIGHUP, -MAKE_WAY}
             self._code = EXIT_GOOD if by_us else happening.code
         return [] if self._alive else self._end(self._code)
 

@@ -81,7 +81,7 @@ class Alerting:
             config, session=settings.name, on_failed=self._failed, on_problem=_left_out
         )
         self._has_channels = self._manager.has_channels
-        self._ping = routes.new_ping(config, on_problem=_left_out)
+        self._ping = routes.new_ping(config, on_failed=self._failed, on_problem=_left_out)
         # Before this process writes a state of its own: the sideline does one thing after another.
         self._loop = asyncio.get_running_loop()
         self._crash: asyncio.Future[str | None] | None = None
@@ -117,7 +117,10 @@ class Alerting:
         if isinstance(event, events.Alerted | events.AlertFailed):
             return
         self._herald.hear(event, self._common.clock.monotonic())
-        if isinstance(event, events.HandedOver):
+        if isinstance(event, events.SessionStarted):
+            standing = self._standing()
+            self._herald.opened(catches_up=standing.facts.backfill and standing.owed > 0)
+        elif isinstance(event, events.HandedOver):
             if self._in_charge:
                 letters = self._manager.withdraw()
                 self._handed = sum(letter.times for each in letters.values() for letter in each)
@@ -238,7 +241,7 @@ class Alerting:
             self._common.bus.emit(told)
 
     def _failed(self, host: str, reason: str, lost: int) -> None:
-        """In the thread of a channel."""
+        """In the thread of a channel, or of the dead man's switch."""
         failed = events.AlertFailed(host=host, reason=reason, lost=lost)
         with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._tell_failed, failed)

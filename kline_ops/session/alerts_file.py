@@ -1,11 +1,13 @@
 """What one process tells the next: which troubles people know of, and how it ended.
 
 ``alerts.json`` beside the state file has the former, so that what is open is told as over once, and not
-as new; the state file and ``exit.json`` have the latter.
+as new; the state file and ``exit.json`` have the latter, and the
+registry, where their disk is full.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from concurrent.futures import Future
 from pathlib import Path
@@ -16,9 +18,10 @@ from kline_ops.alerts.herald import Memory
 from kline_ops.alerts.outbox import Letter
 from kline_ops.clock import Clock
 from kline_ops.config.settings import Settings
-from kline_ops.market import timestamp
-from kline_ops.watch.evidence import exit_of, state_of
+from kline_ops.errors import EXIT_GOOD, SessionError
+from kline_ops.watch.evidence import exit_of, moment_of, newest_end, state_of
 from kline_ops.watch.files import Json, read_json, write_json
+from kline_ops.watch.registry import find_session
 from kline_ops.watch.verdict import how_it_ended
 from kline_ops.worker import Worker
 
@@ -113,15 +116,17 @@ def crash_before(settings: Settings) -> str | None:
     if state is None or state.get("status") == "stopped":
         return None
     told = exit_of(settings.name, settings.exit_file)
+    with contextlib.suppress(SessionError):
+        told = newest_end(told, find_session(settings.name).ended)
     # One that nobody kept running leaves none: what is there is of an earlier end then.
-    is_of_this = _moment(told, "at") >= _moment(state, "timestamp")
+    is_of_this = (moment_of(told, "at") or 0) >= (moment_of(state, "timestamp") or 0)
+    if told is not None and is_of_this and _is_meant(told):
+        return None
     how = how_it_ended(told) if told is not None and is_of_this else ""
     return how or "gone without a last word (a crash, a kill, or the machine)"
 
 
-def _moment(told: Json | None, key: str) -> int:
-    """A time of a file that may be damaged; 0 where there is none."""
-    try:
-        return timestamp.to_ms(str((told or {}).get(key)))
-    except ValueError:
-        return 0
+def _is_meant(told: Json) -> bool:
+    """Was it ended by somebody, with a last word or without?"""
+    is_clean = told.get("code") == EXIT_GOOD and not told.get("orphaned")
+    return bool(told.get("final") and (is_clean or told.get("by_hand")))

@@ -28,7 +28,8 @@ class Told:
 
     def __init__(self, **options: object) -> None:
         subject = Subject("demo", "BTCUSDT", "1h")
-        self.herald = Herald(subject, floor=300.0, stall=60.0, **options)  # type: ignore[arg-type]
+        options = {"floor": 300.0, "stall": 60.0} | options
+        self.herald = Herald(subject, **options)  # type: ignore[arg-type]
         self.now = 1_000.0
         self.sent: list[Sent] = []
 
@@ -83,6 +84,7 @@ def test_the_first_data_of_a_session_is_told_once(told: Told) -> None:
     first.hear(live(2))
     first.stay(WELL, 400)
     assert first.titles == ["INFO Connected to BTCUSDT@1h"]
+    assert first.text == "Data came after 0.4 s."
     # One that takes over from a process that ran begins nothing.
     told.hear(live())
     told.stay(WELL, 400)
@@ -175,6 +177,92 @@ def test_a_full_disk_is_told_with_what_waits(told: Told) -> None:
     assert "3 candle(s) wait in memory" in told.text
     told.stay(WELL, 600)
     assert told.titles[1:] == ["SUCCESS The disk takes candles again after 20 s (BTCUSDT@1h)"]
+
+
+def test_that_it_is_over_is_told_once_what_was_lost_has_been_fetched(told: Told) -> None:
+    told.stay(dark(), 400)
+    owed = replace(WELL, word="CATCHING_UP", pursued=54, missing=54)
+    told.stay(owed, 100)
+    assert [title.split()[0] for title in told.titles] == ["WARNING", "CRITICAL"]
+    told.hear(from_rest(54))
+    told.stay(WELL, 1_000)
+    (resolved,) = told.titles[2:]
+    assert resolved.startswith("SUCCESS Connected again after 6 min 40 s")
+    assert "lost on the wire 54, recovered 54, still missing 0." in told.text
+
+
+def test_candles_that_do_not_come_for_long_are_told_as_missing_and_when_they_are_there(
+    told: Told,
+) -> None:
+    told.stay(dark(), 100)
+    told.hear(from_rest(4))
+    told.stay(replace(WELL, word="CATCHING_UP", pursued=50, missing=50), 500)
+    (resolved,) = told.titles[2:]
+    assert resolved.startswith("SUCCESS Connected again after 1 min 40 s")
+    missing = "lost on the wire 54, recovered 4, still missing 50: they are asked for until they"
+    assert missing in told.text
+    assert told.sent[2].message.text.count("From 00:00:00 UTC to 00:01:40 UTC") == 1
+    told.hear(from_rest(50))
+    told.stay(WELL, 1_000)
+    (complete,) = told.titles[3:]
+    assert complete.startswith("SUCCESS The candles are complete again after 10 min 00 s")
+    assert "lost on the wire 54, recovered 54, still missing 0." in told.text
+
+
+def test_candles_that_rest_stops_bringing_are_a_warning_though_they_were_told(told: Told) -> None:
+    told.stay(dark(), 100)
+    owed = replace(WELL, word="CATCHING_UP", pursued=50, missing=50)
+    told.stay(owed, 500)
+    told.stay(replace(owed, rest_error="HTTP 503"), 500)
+    told.stay(WELL, 1_000)
+    assert [title.split()[0] for title in told.titles[2:]] == ["SUCCESS", "WARNING", "SUCCESS"]
+    assert "Candles are missing: REST: HTTP 503" in told.titles[3]
+    assert "The candles are complete again" in told.titles[4]
+
+
+def test_outages_one_after_another_are_each_heard_of() -> None:
+    """Three drops and an outage; long after it three more, minutes apart."""
+    told = Told(stall=40.0)
+    for _ in range(3):
+        told.stay(dark("1006 reset"), 2)
+        told.stay(WELL, 20)
+    told.stay(dark(), 45)
+    told.stay(WELL, 652)
+    assert told.titles == [
+        "WARNING Disconnected: HTTP 503 (BTCUSDT@1h)",
+        "CRITICAL No data for 40 s: HTTP 503 (BTCUSDT@1h)",
+        "SUCCESS Connected again after 51 s (BTCUSDT@1h)",
+    ]
+    assert told.sent[-1].message.text.startswith("From 00:01:06 UTC to 00:01:51 UTC.")
+    for seconds in (51, 67, 60):
+        told.stay(dark(), seconds)
+        told.stay(WELL, 100)
+    told.stay(WELL, 1_000)
+    assert told.titles[3:] == [
+        "WARNING Disconnected: HTTP 503 (BTCUSDT@1h)",
+        "CRITICAL No data for 40 s: HTTP 503 (BTCUSDT@1h)",
+        "CRITICAL Again, 3 times since 00:12:43 UTC: Disconnected: HTTP 503 (BTCUSDT@1h)",
+        "SUCCESS Connected again after 2 min 58 s (BTCUSDT@1h)",
+    ]
+    assert told.sent[-2].step == "again"
+    assert "Since 00:18:01 UTC." in told.sent[-2].message.text
+    assert "It came 3 times since 00:12:43 UTC, 2 min 58 s in all." in told.text
+
+
+def test_what_happens_again_and_again_is_told_with_how_often(told: Told) -> None:
+    for _ in range(15):
+        told.hear(events.HeartbeatRestart(reason="RuntimeError: x"))
+        told.stay(WELL, 40)
+    told.stay(WELL, 1_000)
+    died = "The stream died and was restarted: RuntimeError: x (BTCUSDT@1h)"
+    assert told.titles == [
+        f"WARNING {died}",
+        f"WARNING {died}",
+        "SUCCESS The stream lives (BTCUSDT@1h)",
+    ]
+    assert [sent.step for sent in told.sent] == ["passed", "opened", "resolved"]
+    assert told.sent[1].message.text.startswith("At 00:06:00 UTC.")
+    assert "It came 10 times since 00:00:00 UTC." in told.sent[1].message.text
 
 
 def test_candles_that_rest_can_not_bring_are_told_but_not_those_it_is_bringing(

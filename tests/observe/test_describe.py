@@ -1,4 +1,4 @@
-"""Each event as a line: clocks."""
+"""Each event as a line: clocks, and planned restarts that do not take place."""
 
 import logging
 
@@ -41,3 +41,13 @@ def test_what_happened_to_the_clocks_is_a_warning_in_plain_words(
     event: events.Event, text: str
 ) -> None:
     assert describe(event) == (logging.WARNING, text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "why"),
+    [(3.21, "live for 3.2 s only"), (0.0, "live for 0.0 s only"), (None, "not connected")],
+)
+def test_a_planned_restart_is_skipped_for_a_reason(seconds: float | None, why: str) -> None:
+    event = events.RestartSkipped(boundary="2026-01-27T16:00:00Z", seconds=seconds)
+    text = f"planned restart at 2026-01-27T16:00:00Z skipped: {why}"
+    assert describe(event) == (logging.INFO, text)

@@ -115,7 +115,7 @@ def test_a_successor_that_does_not_deliver_is_killed_in_time() -> None:
     assert made.advance(Tick(), 10.0 + care.LIVE_WITHIN) == [Signal(SUCCESSOR, signal.SIGKILL)]
     assert made.advance(Tick(), 100.0) == []
     assert made.advance(Ended(SUCCESSOR, KILLED, 60.0), 100.0) == [
-        GaveUp("the new process ended (SIGKILL)")
+        GaveUp("the new process had no data within 60 s")
     ]
 
 
@@ -159,10 +159,18 @@ def test_a_stop_ends_all_there_is() -> None:
     assert made.advance(Ended(SUCCESSOR, 0, 3.0), 12.0) == [Final(0)]
 
 
-def test_a_stop_before_it_could_listen_is_a_clean_end() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_before_it_could_listen_is_a_clean_end(number: signal.Signals) -> None:
     made = running()
-    made.advance(Stop(), 0.1)
-    assert made.advance(Ended(MAIN, -15, 0.1), 0.2) == [Final(0)]
+    made.advance(Stop(number), 0.1)
+    assert made.advance(Ended(MAIN, -number, 0.1), 0.2) == [Final(0)]
+
+
+def test_a_terminal_that_goes_away_is_told_to_a_recorder_and_to_nobody_else() -> None:
+    """A program of one's own may take SIGHUP for a wish to read its config again."""
+    hung_up = Stop(signal.SIGHUP)
+    assert running().advance(hung_up, 1.0) == [Signal(MAIN, signal.SIGHUP)]
+    assert running(renewable=False).advance(hung_up, 1.0) == [Signal(MAIN, signal.SIGTERM)]
 
 
 def test_what_does_not_end_is_killed() -> None:
