@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _PATIENCE = 8.0
 #: Of these, for the decryption of a config's secrets.
 _TO_DECRYPT = 5.0
+#: Columns for a text, at the least, before it begins further left, by so many.
+_NARROW, _INDENT = 30, 6
 _COLOURS = {"ok": "green", "warn": "yellow", "FAIL": "red"}
 
 
@@ -74,14 +76,33 @@ def _of_session(name: str, config: Path | None) -> list[tuple[str, Look]]:
     except ConfigError as error:
         bad = failure("config", str(error), error.hint or f"kline-ops config check {name}")
         looks = machine_looks(_sockets(known), _kept(known) or [Kept(name)])
-        return [*looks, ("config", lambda: [bad])]
+        return [*looks, ("config", lambda: [bad]), *_untold(known)]
     kept = Kept(name, records=not isinstance(settings, CommandSettings))
     return [
         *machine_looks(_sockets(known, settings.config.ops.tmux_socket), [kept]),
         ("config", lambda: [good("config", str(settings.path))]),
         *_files(settings),
+        *_untold(known),
         *_ways(settings),
     ]
+
+
+def _untold(known: Sequence[KnownSession]) -> list[tuple[str, Look]]:
+    """A session that records, and tells nobody."""
+    from kline_ops.clock import SystemClock
+    from kline_ops.watch.doctor import without_alerts
+    from kline_ops.watch.status import look
+
+    def judged() -> list[Finding]:
+        now_ms = SystemClock().wall_ms()
+        records = [look(session, now_ms)[1] for session in known]
+        return [
+            finding
+            for record in records
+            for finding in without_alerts(record["name"], record["lacks_secrets"])
+        ]
+
+    return [("alerts", judged)]
 
 
 def _sockets(known: Sequence[KnownSession], configured: str | None = None) -> list[Path]:
@@ -195,11 +216,36 @@ def _record(finding: Finding) -> dict[str, str]:
 
 
 def _print(found: list[Finding]) -> None:
+    import shutil
+    import sys
+
     from kline_ops.cli.given import printable
 
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     width = max(len(finding.what) for finding in found)
     for finding in found:
-        word = typer.style(finding.level.value.ljust(4), fg=_COLOURS[finding.level.value])
-        typer.echo(printable(f"{word}  {finding.what.ljust(width)}  {finding.told}"))
-        if finding.advice:
-            typer.echo(printable(f"{'':6}{'':{width}}  Try: {finding.advice}"))
+        word = finding.level.value.ljust(4)
+        first, *more = _lines(f"{word}  {finding.what.ljust(width)}  ", finding.told, columns)
+        word = typer.style(word, fg=_COLOURS[finding.level.value])
+        advice = _lines(" " * (width + 8), f"Try: {finding.advice}", columns)
+        for line in (f"{word}{first[4:]}", *more, *(advice if finding.advice else [])):
+            typer.echo(printable(line))
+
+
+def _lines(prefix: str, text: str, columns: int | None) -> list[str]:
+    """Broken at blanks to fit into so many columns, below one another; where it is narrow, below all."""
+    import textwrap
+
+    if columns is None:
+        return [f"{prefix}{text}"]
+    indent = len(prefix) if columns - len(prefix) >= _NARROW else _INDENT
+    below = " " * indent
+    lines = textwrap.wrap(
+        text,
+        columns,
+        initial_indent=prefix if prefix.strip() else below,
+        subsequent_indent=below,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return lines or [prefix]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,21 +21,27 @@ def stop(
     from kline_ops.cli.known import known_session
     from kline_ops.clock import SystemClock
     from kline_ops.ops import stopping
+    from kline_ops.watch.evidence import state_of
     from kline_ops.watch.status import look
-    from kline_ops.watch.verdict import Word
 
     known = known_session(name, config)
-    how = stopping.stop(known, SystemClock(), timeout)
+    clock = SystemClock()
+    how = stopping.stop(known, clock, timeout)
     if how is stopping.Stopped.NOT_RUNNING:
         typer.echo(f"{name} is not running")
         return
+    try:
+        stopping.leave_word(known, how, clock)
+    except OSError as error:
+        told = f"that {name} is stopped can not be written down: {error.strerror}"
+        typer.echo(f"kline-ops: {told}. Try: make room; until then status calls it dead", err=True)
     forced = " by force" if how is stopping.Stopped.BY_FORCE else ""
     if known.command:
         typer.echo(f"{name} stopped{forced}")
         return
-    word, record = look(known, SystemClock().wall_ms())
+    _, record = look(known, clock.wall_ms())
     told = f"{record['on_disk']:,} candles on disk in {record['csv']}"
-    if word is not Word.STOPPED:
+    if (state_of(name, Path(known.state_file)) or {}).get("status") != "stopped":
         # What it had on disk at last is not told by a state of before.
         told = f"its last state was not written; its candles are in {record['csv']}"
     typer.echo(f"{name} stopped{forced}: {told}")

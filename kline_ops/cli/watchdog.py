@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import time
 from collections.abc import Callable
@@ -14,10 +13,10 @@ import typer
 from kline_ops.cli.options import ConfigFile, Name, finite
 
 if TYPE_CHECKING:
-    from kline_ops.alerts.message import Message
     from kline_ops.cli.watchdog_voice import Voice
     from kline_ops.cli.watched import Watched
     from kline_ops.ops.guard import Guard
+    from kline_ops.ops.guard_memory import Shared
     from kline_ops.watch.staleness import Finding
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -66,7 +65,9 @@ def watchdog(
 
     watched = find_watched(name, config, interval=interval, max_age=max_age)
     if once:
-        raise typer.Exit(_check_once(watched, restart=restart))
+        from kline_ops.cli.watchdog_once import check_once
+
+        raise typer.Exit(check_once(watched, restart=restart))
     _watch(watched, restart=restart)
 
 
@@ -75,6 +76,7 @@ def _watch(watched: Watched, *, restart: bool) -> None:
     from kline_ops.cli.watchdog_voice import Voice
     from kline_ops.clock import SystemClock
     from kline_ops.ops.guard import Guard, Memory
+    from kline_ops.ops.guard_memory import Shared, memory_file
     from kline_ops.ops.rescue import Rescuer
     from kline_ops.watch.vigil import Vigil
 
@@ -82,14 +84,16 @@ def _watch(watched: Watched, *, restart: bool) -> None:
     try:
         _listen()
         voice.begin()
+        memory = Memory(vigil=Vigil(floor=watched.floor))
         guard = Guard(
             watched.ward,
             clock,
-            Memory(vigil=Vigil(floor=watched.floor)),
+            memory,
             Rescuer(clock) if restart else None,
             settles=watched.max_age,
         )
-        _rounds(guard, watched, clock.monotonic, voice)
+        shared = Shared(memory_file(watched.name), watched.state_file, clock, memory)
+        _rounds(guard, watched, clock.monotonic, voice, shared)
     except _ToldToEnd:
         voice.log("INFO", "ended")
     finally:
@@ -111,17 +115,27 @@ def _listen() -> None:
         signal.signal(number, end)
 
 
-def _rounds(guard: Guard, watched: Watched, monotonic: Callable[[], float], voice: Voice) -> None:
+def _rounds(
+    guard: Guard,
+    watched: Watched,
+    monotonic: Callable[[], float],
+    voice: Voice,
+    shared: Shared,
+) -> None:
     # The second check is soon: what is found at the first is not told before it has settled.
     due, interval = monotonic(), min(watched.interval, watched.max_age)
     before: Finding | None = None
     while True:
         late = monotonic() - due
         try:
+            shared.learn()
+            told = voice.told
             finding = guard.round(
                 voice.tell, late if late > max(_HELD_UP, watched.max_age) else 0.0
             )
-            if not finding.is_alarm and (before is None or finding.word is not before.word):
+            shared.keep()
+            is_new = before is None or finding.word is not before.word
+            if is_new and not (finding.is_alarm and voice.told > told):
                 voice.log("INFO", f"{watched.name}: {finding}")
             before = finding
             voice.try_again()
@@ -131,65 +145,3 @@ def _rounds(guard: Guard, watched: Watched, monotonic: Callable[[], float], voic
         due = due + interval if due + interval > now else now + interval
         interval = watched.interval
         time.sleep(due - now)
-
-
-def _check_once(watched: Watched, *, restart: bool) -> int:
-    from kline_ops.cli.watchdog_voice import NO_CONFIG, line, shown
-    from kline_ops.clock import SystemClock, read
-    from kline_ops.errors import EXIT_FINDING, EXIT_GOOD
-    from kline_ops.ops.guard import Guard
-    from kline_ops.ops.guard_memory import alone, keep, memory_file, recall
-    from kline_ops.ops.rescue import Rescuer
-
-    clock = SystemClock()
-    path, watches = memory_file(watched.name), watched.state_file
-    with alone(path) as is_alone:
-        memory = recall(path, watches, read(clock), watched.floor)
-        messages: list[Message] = []
-        rescuer = Rescuer(clock) if restart and is_alone else None
-        # After a boot, cron is there before a session that begins at boot is.
-        settles = max(0.0, watched.max_age - clock.monotonic())
-        guard = Guard(watched.ward, clock, memory, rescuer, settles=settles)
-        finding = guard.round(messages.append)
-        if is_alone:  # else the one that is under way tells, and does, what there is to
-            if watched.problem and watched.problem != memory.problem:
-                _complain(line("WARNING", f"{NO_CONFIG}: {watched.problem}"))
-            memory.problem = watched.problem
-            for message in messages:
-                _deliver(watched, message)
-            try:
-                keep(path, watches, read(clock), memory)
-            except OSError as error:
-                _complain(f"{path} can not be written: {error.strerror}")
-    # Last, as that may go to the full disk that the others had to be told of.
-    typer.echo(shown(f"{watched.name} {finding}"))
-    return EXIT_FINDING if finding.is_alarm else EXIT_GOOD
-
-
-def _complain(text: str) -> None:
-    with contextlib.suppress(OSError):
-        typer.echo(text, err=True)
-
-
-def _deliver(watched: Watched, message: Message) -> None:
-    """To the channels, and wait for them; without any, and where one fails, to our error output."""
-    from kline_ops.alerts.routes import WATCHDOG, routes_of, tell
-    from kline_ops.cli.watchdog_voice import line, text
-    from kline_ops.errors import KlineOpsError
-
-    problems: list[str] = []
-    channels = []
-    try:
-        if watched.config is not None:
-            channels = [
-                route.channel for route in routes_of(watched.config, WATCHDOG, watched.name)
-            ]
-        problems += [error.one_line() for error in tell(channels, message)]
-    except KlineOpsError as error:
-        problems.append(error.one_line())
-    except Exception as error:  # noqa: BLE001 - a boundary: what is left to tell is told all the same
-        problems.append(f"its alert channel failed: {type(error).__name__}: {error}")
-    for problem in problems:
-        _complain(line("WARNING", problem))
-    if problems or not channels:
-        _complain(line(message.level.name, text(message)))

@@ -28,6 +28,8 @@ class Voice:
         self._channels: AlertManager | None = None
         self._problem = watched.problem
         self._untold: deque[Message] = deque(maxlen=_WAITING)
+        #: How many messages it was given.
+        self.told = 0
 
     def begin(self) -> None:
         """Say what is watched, how, and who will be told."""
@@ -59,6 +61,7 @@ class Voice:
 
     def tell(self, message: Message) -> None:
         """To this log and to the channels; waits for neither."""
+        self.told += 1
         self.log(message.level.name, text(message))
         self._send(message)
 

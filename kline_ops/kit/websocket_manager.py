@@ -45,10 +45,13 @@ __all__ = [
 #: Seconds for a successor's first message where an address may be skipped, and after which an open
 #: connection counts as good where silence is no fault.
 _PROOF = 10.0
+#: Seconds without a connection that are told.
+_DARK = 5.0
 #: Seconds that both connections are listened to after the successor has delivered, with ``dedupe``.
 _OVERLAP = 2.0
 #: Seconds for callbacks at the end.
 _LAST_CALLS = 1.0
+_TRYING = {ConnectionState.CONNECTING, ConnectionState.RECONNECTING}
 
 
 class WebSocketManager:
@@ -75,6 +78,9 @@ class WebSocketManager:
     23.5 h, when the machine has slept, and when the exchange announces ``serverShutdown``: its successor
     has delivered before it is closed, so that there is no moment without a connection.
 
+    ``async with`` waits for the first connection, however long that takes; ``connect(timeout)`` raises
+    after so many seconds.
+
     Messages go to ``on_message``, one after another, or to ``async for`` (text is ``str``, binary is
     ``bytes``). Up to ``queue_size`` of them wait; **then the oldest is dropped**, counted in ``stats``
     and told by ``on_alert`` once, until all were taken. While two connections overlap, the messages of
@@ -93,7 +99,8 @@ class WebSocketManager:
         on_connect: called after each handshake.
         on_disconnect: called with the :class:`DisconnectReason` of each connection that ended.
         on_alert: called with a channel (``"websocket"``), a text, and a context (``url, event, level``):
-            once for each trouble, and once when it is over.
+            once for each trouble, and once when it is over. That there is no connection is told after
+            5 s (WARNING), the first one included, and after ``max_reconnect_attempts`` (CRITICAL).
         should_disconnect: asked once a second of a connection that has lasted for 10 s; where it says
             yes, a successor takes over.
         should_reconnect: asked before a lost connection is made anew: True or False (it is asked again
@@ -198,6 +205,8 @@ class WebSocketManager:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._idle = ConnectionState.DISCONNECTED
         self._changed = asyncio.Event()
+        #: When it is told that there is no connection.
+        self._dark: asyncio.TimerHandle | None = None
 
     # -- its life ---------------------------------------------------------------------------------
 
@@ -239,6 +248,7 @@ class WebSocketManager:
 
     async def close(self) -> None:
         """End it with a closing handshake, within about 4 s; what waits is still handed on meanwhile."""
+        self._forget_dark()
         if self._run is not None:
             self._idle = ConnectionState.CLOSING
             await self._run.close()
@@ -261,6 +271,7 @@ class WebSocketManager:
         if self._run is not None:
             run, self._run = self._run, None
             self._idle = ConnectionState.DISCONNECTED
+            self._forget_dark()
             await run.kill()
             await self._stop_asking()
             self._changed.set()
@@ -377,6 +388,22 @@ class WebSocketManager:
         )
         self._run = Run(self._setup, ways, self._clock)
         self._run.start()
+        self._tell_if_dark()
+
+    def _tell_if_dark(self) -> None:
+        """Where there is none some seconds from now on either, somebody should know."""
+        if self._dark is None and self._run is not None:
+            self._dark = asyncio.get_running_loop().call_later(_DARK, self._look_if_dark, self._run)
+
+    def _forget_dark(self) -> None:
+        if self._dark is not None:
+            self._dark.cancel()
+            self._dark = None
+
+    def _look_if_dark(self, run: Run) -> None:
+        self._dark = None
+        if run is self._run and self.state in _TRYING and not run.is_held:
+            self._troubles.dark(self._stats.last_detail or "no answer yet")
 
     def _renew(self) -> None:
         if self._run is not None:
@@ -395,6 +422,7 @@ class WebSocketManager:
         code = "" if ending.code is None else f"{ending.code} "
         stats.last_detail = f"{code}{ending.reason}"
         self._changed.set()
+        self._tell_if_dark()
         if reason is None:
             stats.failed_attempts += 1
             return
@@ -408,6 +436,7 @@ class WebSocketManager:
 
     def _over(self) -> None:
         self._run = None
+        self._forget_dark()
         self._idle = ConnectionState.DISCONNECTED
         self._mailbox.close()
         self._changed.set()

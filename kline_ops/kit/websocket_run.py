@@ -104,6 +104,8 @@ class Run:
         #: Those that have said themselves that they ended, at the end of all.
         self._told: set[int] = set()
         self._was_open = False
+        #: ``should_reconnect`` wants no connection now.
+        self.is_held = False
         #: The reason of all ends from now on.
         self._end: DisconnectReason | None = None
 
@@ -278,7 +280,8 @@ class Run:
         is_wanted = self._ways.is_wanted
         while is_wanted is not None and self._was_open and not self.is_connected:
             answer = await is_wanted()
-            if answer is False:
+            self.is_held = answer is False
+            if self.is_held:
                 await asyncio.sleep(_ASK_EVERY)
                 continue
             if isinstance(answer, int | float) and answer is not True:

@@ -47,6 +47,8 @@ class Memory:
     remedies: Remedies = field(default_factory=Remedies)
     #: What was wrong with the config, when that was told.
     problem: str = ""
+    #: What reached nobody; see ``--once``.
+    untold: list[Message] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ class Guard:
         self._memory = memory
         self._rescuer = rescuer
         self._settled_at = clock.monotonic() + settles
+        #: What was done at the last check, and what came of it.
+        self.done = ""
         #: Reading a file may hang.
         self._patient = Patient("watchdog")
         #: The state file at the look before.
@@ -112,6 +116,7 @@ class Guard:
 
         ``held_up``: seconds by which this check is too late.
         """
+        self.done = ""
         now, finding, evidence, session = self._check(held_up)
         # That it is stalled, a recorder says itself.
         told_itself = (evidence.state or {}).get("status") == "stalled"
@@ -133,7 +138,9 @@ class Guard:
                 remedy = self._choose(trouble, since_boot)
                 if remedy is not None:
                     outcome = self._help(self._rescuer, session, remedy, evidence.recorder_pid)
-                    tell(of_remedy(session.name, remedy, outcome.text, is_done=outcome.is_done))
+                    told = of_remedy(session.name, remedy, outcome.text, is_done=outcome.is_done)
+                    self.done = f"{told.title.removeprefix(f'{session.name}: ')}: {told.text}"
+                    tell(told)
         return finding
 
     def _speak(self, finding: Finding, evidence: Evidence, now: float, tell: Tell) -> None:

@@ -1,5 +1,6 @@
-"""What ``watchdog --once`` keeps from one call to the next: a small file in the machine's folder.
+"""What a watchdog keeps from one call of ``--once`` to the next: a small file in the machine's folder.
 
+One that goes on reads and writes it as well, so that what one has told, or done, the others know.
 Times in it are seconds since boot. After another boot they are moved, by the wall clock, so that an
 alarm of before still has its length, and its end is told.
 """
@@ -7,9 +8,8 @@ alarm of before still has its length, and its end is told.
 from __future__ import annotations
 
 import contextlib
-import errno
+import copy
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -17,20 +17,21 @@ from pathlib import Path
 
 import msgspec
 
-from kline_ops.clock import Reading
+from kline_ops.alerts.message import Message
+from kline_ops.clock import Clock, Reading, read
 from kline_ops.ops.guard import Memory
 from kline_ops.places import machine_folder
-from kline_ops.watch.files import Json, read_json, write_json
+from kline_ops.watch.files import Json, read_json, write_with_room
 from kline_ops.watch.remedy import Remedies
 from kline_ops.watch.staleness import Seen
 from kline_ops.watch.vigil import Vigil
+from kline_ops.worker import HangsError, Patient
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
-
-
+#: Seconds in which its disk may answer.
+_PATIENCE = 5.0
 #: Bytes that the file is larger than it needs to be: on a full disk it is written over in its place.
 _ROOM = 4096
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -41,6 +42,7 @@ class _Kept(msgspec.Struct, frozen=True):
     vigil: Vigil
     remedies: Remedies
     problem: str = ""
+    untold: list[Message] = []
 
 
 def memory_file(name: str) -> Path:
@@ -78,14 +80,17 @@ def _is_locked_by_us(handle: int) -> bool:
 
 def recall(path: Path, state_file: Path, now: Reading, floor: float) -> Memory:
     """What was kept, if anything can be made of it; of another state file nothing is taken over."""
-    told = read_json(path)
-    memory = Memory(vigil=Vigil(floor=floor))
+    found = _made_of(read_json(path), state_file, now, floor)
+    return Memory(vigil=Vigil(floor=floor)) if found is None else found
+
+
+def _made_of(told: Json | None, state_file: Path, now: Reading, floor: float) -> Memory | None:
     if told is None or told.get("state_file") != str(state_file):
-        return memory
+        return None
     try:
         kept = msgspec.convert(told, _Kept)
     except msgspec.ValidationError:
-        return memory
+        return None
     kept.vigil.floor = floor
     seen = kept.seen
     if kept.boot != _boot():
@@ -93,7 +98,7 @@ def recall(path: Path, state_file: Path, now: Reading, floor: float) -> Memory:
         if seen is not None:
             # Of the clocks of another boot nothing can be said; that there was a file stays true.
             seen = Seen(now, seen.was_there, seen.said_stopped, seen.mark, now.monotonic)
-    return Memory(seen, kept.vigil, kept.remedies, kept.problem)
+    return Memory(seen, kept.vigil, kept.remedies, kept.problem, kept.untold)
 
 
 def keep(path: Path, state_file: Path, now: Reading, memory: Memory) -> None:
@@ -110,23 +115,69 @@ def keep(path: Path, state_file: Path, now: Reading, memory: Memory) -> None:
         "vigil": asdict(memory.vigil),
         "remedies": asdict(memory.remedies),
         "problem": memory.problem,
+        "untold": [asdict(message) for message in memory.untold],
     }
-    try:
-        write_json(path, told | {"room": " " * _ROOM})
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        _write_over(path, json.dumps(told).encode(), error)
+    write_with_room(path, told, _ROOM)
 
 
-def _write_over(path: Path, text: bytes, full: OSError) -> None:
-    if not path.is_file() or len(text) > path.stat().st_size:
-        raise full
-    with path.open("r+b") as file:
-        size = os.fstat(file.fileno()).st_size
-        file.write(text.ljust(size))
-        file.flush()
-        os.fsync(file.fileno())
+class Shared:
+    """The file, for a watchdog that goes on: :meth:`learn` before a check, :meth:`keep` after it.
+
+    It is no more than a help: where it can not be read or written, or its disk hangs, what this process
+    knows itself counts.
+    """
+
+    def __init__(self, path: Path, state_file: Path, clock: Clock, memory: Memory) -> None:
+        self._path = path
+        self._state_file = state_file
+        self._clock = clock
+        self._memory = memory
+        self._patient = Patient("watchdog memory")
+        #: The file as we have seen it last, and what we have in common with it.
+        self._mark = ""
+        self._known = _gist(memory)
+
+    def learn(self) -> None:
+        """Take over what others have told and done since."""
+        with contextlib.suppress(HangsError, OSError):
+            mark, found = self._patient.call(_PATIENCE, self._look, self._memory.vigil.floor)
+            self._mark = mark
+            if found is not None:
+                self._known = _gist(found)
+                self._memory.vigil, self._memory.untold = found.vigil, found.untold
+                _add(self._memory.remedies, found.remedies)
+
+    def keep(self) -> None:
+        """Write down what was told and done at this check, if anything was."""
+        if _gist(self._memory) == self._known:
+            return
+        with contextlib.suppress(HangsError, OSError):
+            self._patient.call(_PATIENCE, self._write, copy.deepcopy(self._memory))
+            self._known = _gist(self._memory)
+
+    def _look(self, floor: float) -> tuple[str, Memory | None]:
+        told = read_json(self._path)
+        mark = str((told or {}).get("now"))  # of the moment that it was written
+        is_new = told is not None and mark != self._mark
+        return mark, _made_of(told, self._state_file, read(self._clock), floor) if is_new else None
+
+    def _write(self, memory: Memory) -> None:
+        keep(self._path, self._state_file, read(self._clock), memory)
+
+
+def _gist(memory: Memory) -> str:
+    """What others are to know of: not each check, and nothing of this process."""
+    vigil, remedies = memory.vigil, memory.remedies
+    told = (vigil.told_at, vigil.told, vigil.alarms, remedies.done, remedies.gave_up)
+    return repr(told)
+
+
+def _add(remedies: Remedies, others: Remedies) -> None:
+    """What others have done counts; how often we have found an ailment in a row is our own."""
+    for kind, done in others.done.items():
+        remedies.done[kind] = sorted({*done, *remedies.done.get(kind, [])})
+    if others.gave_up and not remedies.gave_up:
+        remedies.ailment, remedies.strikes, remedies.gave_up = others.ailment, others.strikes, True
 
 
 def _moved_by(before: Reading, now: Reading) -> float:

@@ -9,6 +9,7 @@ from kline_ops.watch.staleness import Pulse
 from kline_ops.watch.verdict import Evidence
 from kline_ops.watch.vigil import Kind, Telling
 
+_ITS_FILE = "its state file"
 _TITLES = {
     Pulse.STALLED: "stalled",
     Pulse.STALE: "no heartbeat",
@@ -40,9 +41,24 @@ def of_telling(name: str, telling: Telling, evidence: Evidence) -> Message:
         return Message(Level.SUCCESS, f"{name}: well again", f"after {lasted} ({telling.was})")
     if telling.kind is Kind.ENDED:
         return Message(Level.INFO, f"{name}: stopped", f"after {lasted} ({telling.was})")
-    still = f"for {lasted}: " if telling.kind is Kind.REMINDER else ""
-    title = f"{name}: {'still: ' if still else ''}{_TITLES[finding.word]}"
-    return Message(Level.CRITICAL, title, f"{still}{finding.reason}", _facts(evidence))
+    is_reminder = telling.kind is Kind.REMINDER
+    what = _TITLES[finding.word]
+    reason = _said_once(what, finding.reason)
+    if is_reminder and not reason.startswith("for "):
+        reason = f"for {lasted}: {reason}"
+    title = f"{name}: {'still: ' if is_reminder else ''}{what}"
+    return Message(Level.CRITICAL, title, reason, _facts(evidence))
+
+
+def _said_once(title: str, reason: str) -> str:
+    """The reason, without what the title says: a reader sees both."""
+    rest = reason.removeprefix(title)
+    if rest != reason and rest[:1] in {" ", ":"}:
+        return rest.lstrip(": ")
+    reason = reason.removesuffix(f": {title}")
+    if title.startswith(_ITS_FILE) and reason.startswith(_ITS_FILE):
+        return f"it{reason.removeprefix(_ITS_FILE)}"
+    return reason
 
 
 def of_remedy(name: str, remedy: Remedy, text: str, *, is_done: bool) -> Message:

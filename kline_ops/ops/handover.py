@@ -1,4 +1,4 @@
-"""The environment that ``start`` hands to the session, in a file only its owner can read.
+"""The environment that ``start`` and ``restart`` hand to the session, in a file only its owner can read.
 
 tmux gives a new session the environment of the *first* client of its server, so what was set for this
 ``start`` would be missing; and ``new-session -e`` would show it in ``ps`` and ``show-environment``. The
@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from pathlib import Path
 
+from kline_ops.errors import ConfigError
 from kline_ops.places import absolute
 
 _NAMES = {
@@ -74,6 +75,38 @@ def take_over(path: Path, environ: MutableMapping[str, str]) -> None:
         for name in [name for name in environ if _is_kept(name, whole=False)]:
             del environ[name]
     environ.update(taken)
+
+
+@contextlib.contextmanager
+def lent(path: Path, environ: Mapping[str, str]) -> Iterator[None]:
+    """Have it ready for a fresh process, which takes it; it is gone in the end, taken or not.
+
+    Raises:
+        ConfigError: its folder takes no file.
+    """
+    try:
+        write(path, environ, whole=False)
+    except OSError as error:
+        raise unwritable(path, error) from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def unwritable(path: Path, error: OSError) -> ConfigError:
+    """Why it can not be handed over."""
+    return ConfigError(
+        f"cannot write {path}: {error.strerror}",
+        field="data_dir",
+        hint="check its permissions and its disk, or give another place",
+    )
+
+
+def file_in(data_dir: Path) -> Path:
+    """Where it is handed over."""
+    return data_dir / "session.env"
 
 
 def _is_kept(key: str, *, whole: bool) -> bool:

@@ -45,10 +45,11 @@ def renew(session: KnownSession, clock: Clock, wait: float) -> int:
             if told.get("kind") == "session_started":
                 return int(told.get("pid") or 0)
             if told.get("kind") == "renewal_failed":
+                reason, _, advice = str(told.get("reason")).partition(". Try: ")
                 raise SessionError(
-                    f"{session.name} goes on in its old process: {told.get('reason')}",
+                    f"{session.name} goes on in its old process: {reason}",
                     exit_code=EXIT_FINDING,
-                    hint=f"kline-ops logs {session.name}",
+                    hint=advice or f"kline-ops logs {session.name}",
                 )
         if clock.monotonic() > deadline:
             break

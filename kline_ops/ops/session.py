@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kline_ops.errors import EXIT_USAGE, ConfigError, KlineOpsError, SessionError
+from kline_ops.errors import EXIT_USAGE, KlineOpsError, SessionError
 from kline_ops.ops.running import is_supervisor
 from kline_ops.watch.evidence import exit_of, state_of
 from kline_ops.watch.files import Json, section
@@ -103,15 +103,11 @@ def launch(
     else:
         return not adopt(settings, register)  # it runs, or is being started
     check()
-    environment = settings.data_dir / "session.env"
+    environment = handover.file_in(settings.data_dir)
     try:
         handover.write(environment, os.environ, whole=whole)
     except OSError as error:
-        raise ConfigError(
-            f"cannot write {environment}: {error.strerror}",
-            field="data_dir",
-            hint="check its permissions and its disk, or give another place",
-        ) from None
+        raise handover.unwritable(environment, error) from None
     with _forgotten_on_failure(settings.name, environment):
         register(None)
         Tmux(socket).start(settings.name, _command(settings, environment), settings.data_dir)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
 import signal
@@ -9,9 +10,11 @@ import time
 from collections.abc import Collection
 
 from kline_ops.clock import Clock
-from kline_ops.errors import EXIT_FINDING, EXIT_USAGE, SessionError
+from kline_ops.errors import EXIT_FINDING, EXIT_GOOD, EXIT_USAGE, SessionError
+from kline_ops.market import timestamp
 from kline_ops.ops.running import processes
-from kline_ops.watch.registry import KnownSession, find_session
+from kline_ops.watch.registry import KnownSession, find_session, note_end
+from kline_ops.watch.status import gather
 
 _POLL = 0.05
 #: Seconds that a killed process may take to be gone.
@@ -44,6 +47,9 @@ def stop(session: KnownSession, clock: Clock, timeout: float) -> Stopped:
         _signal(session.name, pid, signal.SIGCONT)
     if _gone_within(session, clock, timeout):
         return Stopped.CLEANLY
+    # Before: a watchdog looks at any moment, and this is no alarm.
+    with contextlib.suppress(OSError):
+        _note(session, Stopped.BY_FORCE, clock)
     # The supervisor last: it writes down how the others ended, and ends by itself then.
     _kill(session, processes(session), but=session.keeper_pid)
     if not _gone_within(session, clock, _WRITE_WAIT):
@@ -53,6 +59,33 @@ def stop(session: KnownSession, clock: Clock, timeout: float) -> Stopped:
             f"{session.name} could not be ended", exit_code=EXIT_FINDING, hint="look at ps"
         )
     return Stopped.BY_FORCE
+
+
+def leave_word(session: KnownSession, how: Stopped, clock: Clock) -> None:
+    """See to it that it is known as stopped, also where the disk of its own files took nothing.
+
+    Raises:
+        OSError: that can not be written down either.
+    """
+    with contextlib.suppress(SessionError):
+        session = find_session(session.name)
+    seen = gather(session, clock.wall_ms())
+    has_said = seen.exit is not None or (seen.state or {}).get("status") == "stopped"
+    if how is Stopped.BY_FORCE or not has_said:
+        _note(session, how, clock)
+
+
+def _note(session: KnownSession, how: Stopped, clock: Clock) -> None:
+    forced = how is Stopped.BY_FORCE
+    told = {
+        "code": None if forced else EXIT_GOOD,
+        "signal": "SIGKILL" if forced else None,
+        "at": timestamp.to_text(clock.wall_ms()),
+        "final": True,
+        "by_hand": True,
+        "reason": "it did not end when it was told to, and was killed" if forced else "",
+    }
+    note_end(session, told)
 
 
 def _kill(session: KnownSession, pids: Collection[int], but: int | None = None) -> None:

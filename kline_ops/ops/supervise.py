@@ -12,7 +12,6 @@ import contextlib
 import os
 import selectors
 import signal
-import subprocess
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,53 +19,29 @@ from types import FrameType
 
 from kline_ops import events
 from kline_ops.clock import Clock
-from kline_ops.errors import EXIT_GOOD, EXIT_USAGE
+from kline_ops.errors import EXIT_GOOD, EXIT_USAGE, SessionError
 from kline_ops.events import Event
 from kline_ops.market import timestamp
 from kline_ops.observe.event_log import append_event
-from kline_ops.ops import care, children
+from kline_ops.ops import care, children, handover
 from kline_ops.ops.care import Care, Role, how
+from kline_ops.ops.child import REASONS_VARIABLE, SUCCESSOR_VARIABLE, Child
 from kline_ops.ops.voice import Voice
-from kline_ops.secret import redacted
+from kline_ops.watch.evidence import end_in_registry
 from kline_ops.watch.files import Json, write_json
+from kline_ops.watch.registry import find_session, folder, note_end
 
 #: Tells the recorder who keeps it, for the registry.
 KEEPER_VARIABLE = "KLINE_OPS_KEEPER"
-#: Tells a successor which descriptor to write to once it delivers.
-SUCCESSOR_VARIABLE = "KLINE_OPS_SUCCESSOR"
 #: Sent to a supervisor: change to a fresh recorder.
 RENEW = signal.SIGUSR1
 FINAL = frozenset({EXIT_GOOD, EXIT_USAGE})
-_LAST_LINES = 20
 #: The code of a process that could not be started, as a shell says it.
 _NOT_STARTED = 127
 _PIECE = 65536
-
-
-class _Child:
-    """A process, and the last it said."""
-
-    def __init__(self, process: subprocess.Popen[bytes], began: float, voice: Voice) -> None:
-        self._voice = voice
-        assert process.stderr is not None  # noqa: S101 - started so
-        self.process = process
-        self.stderr = process.stderr
-        self.began = began
-        self.last_lines: deque[str] = deque(maxlen=_LAST_LINES)
-        self._part = b""
-
-    def hear(self) -> bool:
-        """Show what it wrote to its error output and remember its end; False once that is closed."""
-        piece = os.read(self.stderr.fileno(), _PIECE)
-        *lines, self._part = (self._part + piece).split(b"\n")
-        if not piece:
-            lines, self._part = [self._part], b""
-        for line in lines:
-            text = redacted(line.decode("utf-8", "replace").rstrip())
-            if text:
-                self.last_lines.append(text)
-                self._voice.say(text)
-        return bool(piece)
+#: What is noted of an end beside its file; of the reason so many characters.
+_NOTED = ("code", "signal", "at", "final", "orphaned")
+_REASON = 160
 
 
 class Supervisor:
@@ -89,6 +64,11 @@ class Supervisor:
         final: frozenset[int] = FINAL,
         renewable: bool = True,
     ) -> None:
+        #: Where what a fresh process is to have in its environment may lie (see ``handover.py``); once
+        #: it has taken over, those after it have it, too.
+        self.handed: Path | None = None
+        #: What the successor has of it.
+        self._given: dict[str, str] = {}
         self._name = name
         self._command = command
         self._exit_file = exit_file
@@ -96,14 +76,14 @@ class Supervisor:
         self._clock = clock
         self._care = Care(final, renewable=renewable)
         self._renewable = renewable
-        self._children: dict[Role, _Child] = {}
+        self._children: dict[Role, Child] = {}
         self._selector = selectors.DefaultSelector()
         self._voice = Voice(2)
         self._pending: deque[care.Happening] = deque()
         self._starts = 0
         self._code: int | None = None
         self._stopping = False
-        self._last: _Child | None = None
+        self._last: Child | None = None
         #: The last word of a successor that has ended.
         self._why = ""
         #: Its terminal went away (the tmux server was killed): nobody asked it to end.
@@ -138,7 +118,7 @@ class Supervisor:
     def _told_to_stop(self, number: int, _frame: FrameType | None) -> None:
         self._orphaned |= number == signal.SIGHUP and not self._stopping
         self._stopping = True
-        self._pending.append(care.Stop())
+        self._pending.append(care.Stop(signal.Signals(number)))
 
     def _wait(self) -> None:
         """Until something happens, or is due."""
@@ -155,7 +135,7 @@ class Supervisor:
                 if child.process.pid == ended.pid:
                     self._take_end(role, child, ended.code)
 
-    def _take_end(self, role: Role, child: _Child, code: int) -> None:
+    def _take_end(self, role: Role, child: Child, code: int) -> None:
         child.process.returncode = code
         children.send(child.process.pid, signal.SIGKILL)  # what it has left behind in its group
         self._hush(child)
@@ -174,7 +154,7 @@ class Supervisor:
         if role is Role.MAIN:
             self._terminal.restore()
         else:
-            self._why = reason
+            self._why = child.last_word
         self._last = child
         del self._children[role]
         self._advance(care.Ended(role, code, lasted))
@@ -190,6 +170,7 @@ class Supervisor:
             case care.Signal(role, number):
                 self._signal(role, number)
             case care.Promote():
+                os.environ.update(self._given)
                 self._children[Role.MAIN] = child = self._children.pop(Role.SUCCESSOR)
                 self._terminal.lend(child.process.pid)
             case care.Crashed(code, delay, escalate):
@@ -211,10 +192,15 @@ class Supervisor:
 
     def _start(self, role: Role) -> None:
         self._starts += 1
-        environ = {**os.environ, KEEPER_VARIABLE: str(os.getpid())}
+        given = handover.take(self.handed) if self.handed is not None else {}
+        environ = {**os.environ, **given, KEEPER_VARIABLE: str(os.getpid())}
         told, tells = os.pipe2(os.O_CLOEXEC)
         if role is Role.SUCCESSOR:
-            environ[SUCCESSOR_VARIABLE], self._why = str(tells), ""
+            environ |= {SUCCESSOR_VARIABLE: str(tells), REASONS_VARIABLE: "1"}
+            self._why = ""
+            self._given = given
+        else:
+            os.environ.update(given)
         try:
             lent = self._terminal if role is Role.MAIN else None
             process = children.spawn(self._command(), environ, (tells,), lent)
@@ -225,8 +211,8 @@ class Supervisor:
             return
         finally:
             os.close(tells)
-        child = self._children[role] = _Child(process, self._clock.monotonic(), self._voice)
-        self._selector.register(told, selectors.EVENT_READ, lambda: self._hear_live(child, told))
+        child = self._children[role] = Child(process, self._clock.monotonic(), self._voice, told)
+        self._selector.register(told, selectors.EVENT_READ, lambda: self._hear_live(child))
         self._selector.register(child.stderr, selectors.EVENT_READ, lambda: self._hear(child))
 
     def _signal(self, role: Role, number: signal.Signals) -> None:
@@ -237,11 +223,11 @@ class Supervisor:
         if child is not None:  # else it could not be started, which is about to be told
             children.send(child.process.pid, number)
 
-    def _hear(self, child: _Child) -> None:
+    def _hear(self, child: Child) -> None:
         if not child.hear():
             self._selector.unregister(child.stderr)
 
-    def _hush(self, child: _Child) -> None:
+    def _hush(self, child: Child) -> None:
         """Read what it said last. A descendant that holds its error output is not waited for."""
         os.set_blocking(child.stderr.fileno(), False)
         with contextlib.suppress(BlockingIOError):
@@ -251,12 +237,14 @@ class Supervisor:
             self._selector.unregister(child.stderr)
         child.stderr.close()
 
-    def _hear_live(self, child: _Child, told: int) -> None:
-        """It delivers, or it is gone. Only of a successor that is one still anybody wants to know."""
-        if os.read(told, 1) and self._children.get(Role.SUCCESSOR) is child:
+    def _hear_live(self, child: Child) -> None:
+        """It delivers, or why not. Only of a successor that is one still anybody wants to know."""
+        is_live = child.is_live()
+        if is_live and self._children.get(Role.SUCCESSOR) is child:
             self._pending.append(care.Live())
-        self._selector.unregister(told)
-        os.close(told)
+        if is_live is not False:
+            self._selector.unregister(child.told)
+            os.close(child.told)
 
     def _tell(self, event: Event) -> None:
         try:
@@ -282,3 +270,18 @@ class Supervisor:
             write_json(self._exit_file, told)
         except OSError as error:
             self._voice.say(f"cannot write {self._exit_file}: {error.strerror}")
+        if next_start_ms is None:
+            self._note_end(told)
+
+    def _note_end(self, told: Json) -> None:
+        """In the registry as well, in few words: the disk of the other file may take nothing."""
+        brief = {key: told[key] for key in _NOTED} | {"reason": str(told["reason"])[:_REASON]}
+        try:
+            session = find_session(self._name)
+            by_hand = (end_in_registry(session) or {}).get("by_hand")
+            if session.keeper_pid == os.getpid() and not by_hand:
+                note_end(session, brief)
+        except SessionError:
+            return  # it was never registered
+        except OSError:
+            self._voice.say(f"cannot write down in {folder()} how {self._name} ended")

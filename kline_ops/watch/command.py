@@ -47,6 +47,8 @@ def _ended(evidence: Evidence) -> tuple[Word, str]:
     told = evidence.exit
     if told is None:
         return Word.DEAD, "the process is gone and said no last word"
+    if told.get("by_hand"):
+        return Word.STOPPED, str(told.get("reason") or "")
     if told.get("orphaned"):
         return Word.DEAD, "its terminal went away; nobody stopped it"
     if not told.get("final"):

@@ -94,6 +94,14 @@ def orphan(socket: str, server: int | None) -> Finding:
     )
 
 
+def without_alerts(session: str, why: str) -> list[Finding]:
+    """``why`` it goes on without its secrets; empty: it has them."""
+    if not why:
+        return []
+    told = f"{session} records without its alert channels: {why}"
+    return [warning("alerts", told, f"kline-ops restart {session}, where its key is set")]
+
+
 def encoding(name: str) -> Finding:
     """How this locale encodes text."""
     if name.lower().replace("-", "") == "utf8":

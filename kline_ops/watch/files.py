@@ -13,16 +13,20 @@ Json = dict[str, Any]
 
 #: No file of ours is larger (bytes); what is, is not read to its end.
 _MOST = 16 << 20
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def write_json(path: Path, value: Json) -> None:
     """Replace a file: write beside it, sync, rename, sync the folder. Raises OSError."""
+    _replace(path, f"{json.dumps(value, indent=1)}\n")
+
+
+def _replace(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with beside.open("w", encoding="utf-8") as file:
-            json.dump(value, file, indent=1)
-            file.write("\n")
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
@@ -34,6 +38,31 @@ def write_json(path: Path, value: Json) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def write_with_room(path: Path, value: Json, room: int) -> None:
+    """The same, with so many bytes to spare: on a full disk it is written over in its place.
+
+    Raises:
+        OSError: it can not be written; or the disk is full, and what is there is too small.
+    """
+    text = json.dumps(value)
+    try:
+        _replace(path, f"{text}{' ' * room}\n")
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _write_over(path, text.encode(), error)
+
+
+def _write_over(path: Path, text: bytes, full: OSError) -> None:
+    if not path.is_file() or len(text) > path.stat().st_size:
+        raise full
+    with path.open("r+b") as file:
+        size = os.fstat(file.fileno()).st_size
+        file.write(text.ljust(size))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def section(value: Json | None, key: str) -> Json:

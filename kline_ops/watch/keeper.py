@@ -76,7 +76,9 @@ class StateKeeper:
         endpoint: str,
         beat: float,
         supervised: bool = False,
+        lacks_secrets: str = "",
     ) -> None:
+        self._lacks_secrets = lacks_secrets
         self._session = session
         self._supervised = supervised
         self._orphaned = False
@@ -190,6 +192,7 @@ class StateKeeper:
                 "restarts_planned": planned,
                 "reconnects": reconnects,
                 "orphaned": self._orphaned,
+                "lacks_secrets": self._lacks_secrets,
             },
         }
 

@@ -6,13 +6,15 @@ One small JSON file a session, in ``~/.local/state/kline-ops/sessions/``.
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from kline_ops.errors import EXIT_NO_SESSION, EXIT_USAGE, SessionError
 from kline_ops.places import machine_folder
-from kline_ops.watch.files import read_json, write_json
+from kline_ops.watch.files import Json, read_json, write_with_room
 
+#: Bytes that an entry is larger than it needs to be: an end is written into it on a full disk, too.
+_ROOM = 1024
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -43,6 +45,8 @@ class KnownSession:
     command: str = ""
     #: The unit of systemd that its supervisor runs as, if it is one of ours.
     unit: str = ""
+    #: How its last supervisor ended, as for ``exit_file``: the disk of that one may take nothing.
+    ended: Json | None = None
 
 
 def folder() -> Path:
@@ -52,7 +56,17 @@ def folder() -> Path:
 
 def remember(session: KnownSession) -> None:
     """Add or replace a session. Raises OSError."""
-    write_json(folder() / f"{session.name}.json", asdict(session))
+    write_with_room(folder() / f"{session.name}.json", asdict(session), _ROOM)
+
+
+def note_end(session: KnownSession, told: Json) -> None:
+    """Write down how a supervisor ended, unless another one is kept there by now. Raises OSError."""
+    known = _read(folder() / f"{session.name}.json")
+    keeper = (session.keeper_pid, session.keeper_started)
+    if known is None or (known.keeper_pid, known.keeper_started) != keeper:
+        return
+    whose = {"keeper_pid": session.keeper_pid, "keeper_started": session.keeper_started}
+    remember(replace(known, ended=told | whose))
 
 
 def forget(name: str) -> None:

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from kline_ops.watch.command import judge_command
-from kline_ops.watch.evidence import exit_of, other_session
+from kline_ops.watch.evidence import end_in_registry, exit_of, moment_of, newest_end, other_session
 from kline_ops.watch.files import Json, read_json, section
 from kline_ops.watch.locks import lock_holder
 from kline_ops.watch.process import Process, look_at, running_for
 from kline_ops.watch.registry import KnownSession
 from kline_ops.watch.verdict import Evidence, Word, verdict
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def look(session: KnownSession, now_ms: int) -> tuple[Word, Json]:
@@ -39,9 +36,9 @@ def gather(session: KnownSession, now_ms: int, max_age: float | None = None) -> 
     if taken_by is not None:
         state = None
     told = section(state, "metadata")
-    written_ms = _to_ms((state or {}).get("timestamp"))
-    exit_told = exit_of(session.name, Path(session.exit_file))
-    ended_ms = _to_ms((exit_told or {}).get("at"))
+    written_ms = moment_of(state, "timestamp")
+    exit_told = _last_end(session)
+    ended_ms = moment_of(exit_told, "at")
     if ended_ms is None or (written_ms is not None and ended_ms < written_ms):
         exit_told = ended_ms = None  # of an earlier run: the state is newer
     return Evidence(
@@ -61,6 +58,13 @@ def gather(session: KnownSession, now_ms: int, max_age: float | None = None) -> 
         max_age=max_age,
         keeper_for=running_for(session.keeper_started),
     )
+
+
+def _last_end(session: KnownSession) -> Json | None:
+    by_registry = end_in_registry(session)
+    if by_registry is not None and by_registry.get("by_hand"):
+        return by_registry  # its supervisor writes down a kill, and not who did it
+    return newest_end(exit_of(session.name, Path(session.exit_file)), by_registry)
 
 
 def judge_session(session: KnownSession, evidence: Evidence, now_ms: int) -> tuple[Word, str]:
@@ -83,10 +87,11 @@ def _record(
     now_ms = looked_ms if running else None
     started_ms = told.get("started_ms")
     closed_ms = told.get("last_candle_closed_ms")
+    lacks = str(told.get("lacks_secrets") or "") if now_ms is not None else ""
     return {
         "name": session.name,
         "state": word.value,
-        "reason": reason,
+        "reason": reason or _without_alerts(lacks),
         "pid": told.get("pid") if now_ms is not None else None,
         "symbol": session.symbol,
         "interval": session.interval,
@@ -105,7 +110,13 @@ def _record(
         "next_restart": told.get("next_restart") if now_ms is not None else None,
         "uptime_seconds": _age(started_ms, now_ms),
         "clock_skew_seconds": told.get("clock_skew_seconds") if now_ms is not None else None,
+        "lacks_secrets": lacks,
     }
+
+
+def _without_alerts(why: str) -> str:
+    """A session that goes on without its secrets tells nobody."""
+    return f"records without its alert channels: {why}" if why else ""
 
 
 def _written_ago(now_ms: int, *paths: str) -> float | None:
@@ -135,10 +146,3 @@ def _age(since_ms: object, now_ms: int | None) -> float | None:
     if now_ms is None or not isinstance(since_ms, int):
         return None
     return round((now_ms - since_ms) / 1000.0, 3)
-
-
-def _to_ms(text: object) -> int | None:
-    try:
-        return int((datetime.fromisoformat(str(text)) - _EPOCH).total_seconds() * 1000)
-    except (ValueError, TypeError):
-        return None

@@ -283,6 +283,8 @@ def _between_runs(evidence: Evidence) -> tuple[Word, str]:
 def _ended(evidence: Evidence) -> tuple[Word, str]:
     """It runs no more: by what its supervisor saw last, or by its own last word."""
     told = evidence.exit
+    if told is not None and told.get("by_hand"):
+        return Word.STOPPED, str(told.get("reason") or "")
     if told is not None and told.get("orphaned"):
         return Word.DEAD, _ORPHANED
     if told is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ import pytest
 
 from tests.support.exchange_thread import ExchangeThread
 from tests.support.machine import Machine, until
+from tests.support.terminal import Terminal
 
 FREE = "ws://127.0.0.1:{}/ws"
 
@@ -317,3 +319,20 @@ def test_a_tmux_server_whose_socket_was_deleted(machine: Machine, socket_folder:
     os.kill(server, signal.SIGUSR1)
     until(path.exists)
     subprocess.run(["tmux", "-L", machine.socket, "kill-server"], env=environ, check=True)
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_lines_are_broken_at_blanks(machine: Machine, columns: int) -> None:
+    """By the terminal itself they would be broken within words."""
+    write(machine, ["ws://127.0.0.1:1/ws"], "http://127.0.0.1:1")
+    whole = machine.run("doctor", "mine", "--config", "mine.yml").stdout
+    arguments = ("doctor", "mine", "--config", "mine.yml")
+    with Terminal(machine, *arguments, columns=columns, lines=10) as terminal:
+        terminal.child.wait(15)
+        shown = re.sub(r"\x1b\[[0-9;]*m", "", terminal.look().decode())
+    words = [word for word in whole.split() if word.isalpha()]
+    assert len(words) > 50
+    assert words == [word for word in shown.split() if word.isalpha()]
+    for line in shown.splitlines():
+        # What has no blank is left whole, such as the path of a file.
+        assert len(line) <= columns or max(map(len, line.split())) > columns - 25, line

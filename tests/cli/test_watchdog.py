@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -21,6 +22,7 @@ import pytest
 import yaml
 
 from kline_ops.watch.files import write_json
+from tests.alerts.hook import TAKEN, Webhook
 from tests.support.exchange_thread import ExchangeThread
 from tests.support.machine import Machine, kill, until
 
@@ -198,7 +200,8 @@ def test_a_suspended_recorder_is_told_once_with_its_recovery(machine: Machine) -
 @pytest.mark.long
 def test_what_freezes_both_is_no_alarm(machine: Machine) -> None:
     """A container that is paused, for one."""
-    configure(machine)
+    # A machine that is busy beside may need a while until data comes again.
+    configure(machine, websocket={"stall_timeout": 15.0})
     dog = begin(machine)
     recorder, _ = processes(machine)
     for pid in (recorder, dog.process.pid):
@@ -244,7 +247,7 @@ def test_a_state_file_that_is_taken_away_for_good(machine: Machine) -> None:
             continue
     began = time.monotonic()
     told = dog.alarm_within(began, "its state file is gone: ")
-    assert told.endswith("its state file was there, and is not any more")
+    assert told.endswith("its state file is gone: it was there, and is not any more")
     folder.unlink()
     dog.recovers()
     dog.end()
@@ -303,7 +306,7 @@ def test_a_wrong_clock_is_told_as_one(machine: Machine) -> None:
     state["metadata"] |= {"pid": os.getpid(), "pid_started": int(fields[19])}
     kill(recorder, signal.SIGSTOP)
     try:
-        for ahead, words in ((3600, "in the future: a clock is wrong"),):
+        for ahead, words in ((3600, "in the future"),):
             deadline = time.monotonic() + BOUND + 1
             began = time.monotonic()
             while time.monotonic() < deadline:
@@ -425,6 +428,66 @@ def test_once_is_one_line_and_a_code(machine: Machine, hook: tuple[str, list[str
     shutil.rmtree(machine.data("mine"))
     assert machine.run(*once).returncode == 0
     assert posted == ["mine: dead", "mine: well again"]
+
+
+def test_what_reached_nobody_is_told_by_the_next_call(machine: Machine) -> None:
+    with contextlib.closing(Webhook()) as hook:
+        configure(machine, credentials={"sops_wd": hook.url})
+        write_json(machine.data("mine") / "state" / "heartbeat.state.json", {
+            "timestamp": "2026-01-01T00:00:00Z", "status": "recording",
+            "metadata": {"pid": 1 << 22},
+        })  # fmt: skip
+        once = ["watchdog", "mine", "--once", "--config", "mine.yml"]
+        hook.answers = [(404, {}, b""), (404, {}, b""), TAKEN]
+        first, second, third, fourth = (machine.run(*once) for _ in range(4))
+    assert "answered 404" in first.stderr
+    assert "CRITICAL mine: dead: " in first.stderr
+    assert "answered 404" in second.stderr
+    assert "CRITICAL" not in second.stderr  # it was told there once
+    assert (third.stderr, fourth.stderr) == ("", "")
+    assert hook.titles == ["mine: dead"] * 3
+
+
+@pytest.mark.long
+def test_one_that_goes_on_and_a_call_know_of_each_other(
+    machine: Machine, hook: tuple[str, list[str]]
+) -> None:
+    """What one has told and done is told and done: three restarts an hour in all."""
+    url, posted = hook
+    configure(machine, credentials={"sops_wd": url})
+    once = ["watchdog", "mine", "--once", "--restart", "--max-age", str(AGE)]
+    dog = begin(machine, "--restart")
+
+    def end_all() -> None:
+        recorder, keeper = processes(machine)
+        kill(keeper)
+        kill(recorder)
+
+    for count in (1, 2):
+        end_all()
+        until(lambda: len(dog.said("mine: started again: ")) == count, 30)  # noqa: B023
+        until(lambda: len(dog.said(" SUCCESS ")) == count, 30)  # noqa: B023
+    dog.end()
+    end_all()
+    until(lambda: machine.status("mine")["state"] == "DEAD")
+    third = machine.run(*once)
+    assert third.returncode == 1
+    assert "mine DEAD: " in third.stdout
+    assert "; started again: mine is recording BTCUSDT 1s" in third.stdout
+    until(lambda: machine.run(*once).stdout == "mine WELL\n")
+    dog = Dog(machine, "--restart")
+    until(lambda: dog.said("mine: WELL"))
+    time.sleep(AGE)
+    end_all()
+    until(lambda: dog.said(" WARNING mine: not restarted any more: "), 30)
+    until(lambda: posted[-1] == "mine: not restarted any more")
+    told = list(posted)
+    for _ in range(2):
+        fourth = machine.run(*once)
+        assert fourth.returncode == 1
+        assert fourth.stdout == "mine DEAD: the process is gone and said no last word\n"
+    assert posted == told
+    dog.end()
 
 
 def test_once_without_a_channel_tells_its_error_output(machine: Machine) -> None:

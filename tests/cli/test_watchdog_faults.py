@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kline_ops.cli.watchdog import _check_once
+from kline_ops.cli.watchdog_once import check_once
 from kline_ops.cli.watched import find_watched
 from kline_ops.clock import SystemClock
 from kline_ops.watch.files import write_json
@@ -217,10 +217,10 @@ def test_once_gives_a_session_time_to_begin_after_a_boot(
     write_json(tmp_path / "state" / "heartbeat.state.json", OLD)
     watched = find_watched("mine", config, interval=None, max_age=None)
     monkeypatch.setattr(SystemClock, "monotonic", lambda _: 10.0)
-    assert _check_once(watched, restart=False) == 0
+    assert check_once(watched, restart=False) == 0
     told = capsys.readouterr()
     assert told.out.startswith("mine WAITING: DEAD: the process is gone and said no last word; ")
     assert told.out.endswith("it has 20 s to begin\n")
     monkeypatch.setattr(SystemClock, "monotonic", lambda _: 31.0)
-    assert _check_once(watched, restart=False) == 1
+    assert check_once(watched, restart=False) == 1
     assert "mine DEAD: " in capsys.readouterr().out

@@ -15,6 +15,56 @@ from kline_ops.kit.websocket_manager import (
 )
 from tests.kit.stage import Stage, busiest, missing, play, silent_ms
 
+# -- what is said of it
+
+
+def test_our_own_close_is_called_ours() -> None:
+    async def script(stage: Stage) -> None:
+        await asyncio.sleep(30)
+        stage.server.close_all(1000)
+        await asyncio.sleep(5)
+        assert stage.manager.stats.last_detail == "1000 closed by the server"
+
+    stage = play(script)
+    assert stage.reasons == ["SERVER_CLOSED", "USER_REQUESTED"]
+    assert stage.manager.stats.last_detail == "1000 closed by us"
+
+
+def test_that_there_is_no_connection_is_told_after_seconds_and_its_end() -> None:
+    async def script(stage: Stage) -> None:
+        stage.server.refuse(12)
+        connecting = asyncio.create_task(stage.manager.connect())
+        await asyncio.sleep(4)
+        assert stage.told() == []
+        await asyncio.sleep(2)
+        ((text, context),) = stage.alerts
+        assert (context["event"], context["level"]) == ("no connection", "WARNING")
+        assert "no connection: the handshake was answered HTTP 503" in text
+        await connecting
+        await asyncio.sleep(5)
+
+    stage = play(script, begin=False)
+    assert stage.told() == [("no connection", "WARNING"), ("no connection", "SUCCESS")]
+    assert not any("exchange" in text for text, _ in stage.alerts)
+
+
+def test_a_short_loss_is_not_told_nor_one_that_is_wanted() -> None:
+    async def script(stage: Stage) -> None:
+        await asyncio.sleep(30)
+        stage.server.refuse(2)
+        stage.server.cut()
+        await asyncio.sleep(60)
+        stage.server.cut()
+        wanted.append(False)
+        await asyncio.sleep(60)
+        wanted.clear()
+        await asyncio.sleep(10)
+        assert stage.manager.is_connected
+
+    wanted: list[bool] = []
+    assert play(script, should_reconnect=lambda: not wanted, reconnect_delay=0.1).told() == []
+
+
 # -- every way to end is answered ---------------------------------------------------------------------
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from kline_ops.clock import Reading
+from kline_ops.alerts.message import Level, Message
+from kline_ops.clock import Reading, SystemClock
 from kline_ops.ops import guard_memory
 from kline_ops.ops.guard import Memory
-from kline_ops.ops.guard_memory import alone, keep, memory_file, recall
-from kline_ops.watch.remedy import Remedies
+from kline_ops.ops.guard_memory import Shared, alone, keep, memory_file, recall
+from kline_ops.watch.diagnosis import Ailment
+from kline_ops.watch.remedy import Remedies, Remedy
 from kline_ops.watch.staleness import Finding, Pulse, Seen
 from kline_ops.watch.vigil import Vigil
 
@@ -111,3 +113,63 @@ def test_one_call_at_a_time(tmp_path: Path) -> None:
         assert third
     with alone(Path("/proc/nowhere/mine.json")) as nobody_knows:
         assert nobody_knows
+
+
+class Telling:
+    """A watchdog that goes on, by its memory alone."""
+
+    def __init__(self, path: Path) -> None:
+        self.memory = Memory(vigil=Vigil(floor=300.0))
+        self.shared = Shared(path, FILE, SystemClock(), self.memory)
+
+    def hear(self, pulse: Pulse, now: float) -> bool:
+        """Is it told?"""
+        self.shared.learn()
+        told = self.memory.vigil.hear(Finding(pulse), now)
+        self.shared.keep()
+        return told is not None
+
+
+def test_two_that_go_on_tell_once_and_share_what_was_done(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    one, other = Telling(path), Telling(path)
+    assert one.hear(Pulse.DEAD, 100.0)
+    assert not other.hear(Pulse.DEAD, 101.0)
+    assert other.hear(Pulse.WELL, 102.0)
+    assert not one.hear(Pulse.WELL, 103.0)
+    choices = []
+    for count in range(6):
+        for later, each in enumerate((one, other)):
+            each.shared.learn()
+            now = 200.0 + 2 * count + later
+            choices.append(each.memory.remedies.choose(Ailment.DEAD, now))
+            each.shared.keep()
+    assert choices[:4] == [Remedy.START] * 3 + [Remedy.GIVE_UP]
+    assert set(choices[4:]) == {None}
+
+
+def test_what_one_has_found_in_a_row_is_its_own(tmp_path: Path) -> None:
+    """A call each minute must not begin the count of another one anew."""
+    path = tmp_path / "mine.json"
+    one = Telling(path)
+    assert one.memory.remedies.choose(Ailment.HUNG, 100.0) is None
+    keep(path, FILE, NOW, Memory(vigil=Vigil(floor=300.0)))
+    one.shared.learn()
+    assert one.memory.remedies.choose(Ailment.HUNG, 101.0) is Remedy.KILL
+
+
+def test_what_another_one_could_not_deliver_is_kept_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    message = Message(Level.CRITICAL, "mine: dead", "gone", {"pid": "5"}, 1_769_522_400_000)
+    keep(path, FILE, NOW, Memory(vigil=Vigil(floor=300.0), untold=[message]))
+    one = Telling(path)
+    assert one.hear(Pulse.DEAD, 100.0)
+    assert recall(path, FILE, NOW, 300.0).untold == [message]
+
+
+def test_without_its_file_each_goes_on_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    one = Telling(tmp_path / "file" / "mine.json")
+    assert one.hear(Pulse.DEAD, 100.0)
+    assert not one.hear(Pulse.DEAD, 101.0)
+    assert one.hear(Pulse.WELL, 102.0)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kline_ops.errors import ConfigError
 from kline_ops.ops import handover
 
 ENVIRON = {
@@ -81,3 +82,19 @@ def test_a_file_of_others_is_replaced_not_written_into(path: Path) -> None:
     handover.write(path, ENVIRON, whole=False)
     assert other.read_text() == "kept"
     assert not path.is_symlink()
+
+
+def test_what_nobody_has_taken_is_gone_in_the_end(path: Path) -> None:
+    with handover.lent(path, ENVIRON):
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert "DATABASE" not in path.read_text()
+    assert not path.exists()
+
+
+def test_a_folder_that_takes_no_file(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    with (
+        pytest.raises(ConfigError, match=r"data_dir: cannot write .*session\.env: "),
+        handover.lent(tmp_path / "data" / "session.env", ENVIRON),
+    ):
+        pytest.fail("nothing was handed over")

@@ -115,8 +115,9 @@ def test_a_start_that_tmux_refuses_leaves_nothing_behind(machine: Machine, refus
 def test_a_start_that_tmux_refuses_leaves_an_old_entry_as_it_was(
     machine: Machine, refusing: str
 ) -> None:
-    before = sleeper(machine)
+    sleeper(machine)
     machine.run("stop", "loop")
+    before = told(machine, "loop")
     assert machine.run("start", "loop", PATH=refusing).returncode == 5
     assert told(machine, "loop") == before
     assert machine.status("loop")["state"] == "STOPPED"

@@ -152,10 +152,12 @@ def test_no_zombie_stays_of_a_grandchild(trial: Trial) -> None:
 
 
 def test_a_hangup_is_passed_on_and_told_as_such(trial: Trial) -> None:
-    child = trial.begin("echo $$ > pid; exec sleep 60")
+    script = "trap 'touch hung-up; exit 0' HUP; echo $$ > pid; while true; do sleep 0.1; done"
+    child = trial.begin(script)
     trial.pid()
     child.send_signal(signal.SIGHUP)
-    child.wait(10)
+    assert child.wait(10) == 0
+    assert (trial.folder / "hung-up").exists()
     assert trial.exit()["orphaned"] is True
 
 
@@ -207,6 +209,25 @@ def test_a_fresh_process_that_fails_leaves_the_old_one_alone(trial: Trial) -> No
     child.send_signal(RENEW)
     (failed,) = until(lambda: trial.events("renewal_failed"))
     assert failed["reason"] == "the new process ended (exit code 2)"
+    assert not gone(first)
+
+
+def test_a_fresh_process_without_data_tells_why(trial: Trial) -> None:
+    """It is ended by us then: that is not the reason."""
+    script = (
+        'echo $$ >> pids; [ -z "$KLINE_OPS_SUCCESSOR" ] ||'
+        " echo connection refused > /proc/self/fd/$KLINE_OPS_SUCCESSOR; exec sleep 60"
+    )
+    harness = f"from kline_ops.ops import care\ncare.LIVE_WITHIN = 1.0\n{HARNESS}"
+    trial.child = subprocess.Popen(
+        [sys.executable, "-c", harness, str(trial.folder), script],
+        stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        cwd=trial.folder, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    (first,) = pids(trial, 1)
+    trial.child.send_signal(RENEW)
+    (failed,) = until(lambda: trial.events("renewal_failed"))
+    assert failed["reason"] == "the new process had no data within 1 s: connection refused"
     assert not gone(first)
 
 

@@ -15,6 +15,9 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 
+#: What whoever runs the tests has set; the size of a terminal is that of the test's own.
+_OF_THE_TESTS = {"TMUX", "PYTHONDONTWRITEBYTECODE", "COLUMNS", "LINES"}
+
 
 class Machine:
     """Runs ``kline-ops`` as a user would, and leaves nothing behind."""
@@ -23,7 +26,7 @@ class Machine:
         self.folder = folder
         self.socket = socket
         self.environ = {
-            **{k: v for k, v in os.environ.items() if k not in {"TMUX", "PYTHONDONTWRITEBYTECODE"}},
+            **{k: v for k, v in os.environ.items() if k not in _OF_THE_TESTS},
             "HOME": str(folder),
             "XDG_STATE_HOME": str(folder / "state"),
             "XDG_DATA_HOME": str(folder / "data"),

@@ -1,7 +1,9 @@
 """The sessions of this machine."""
 
 import dataclasses
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from kline_ops.watch.registry import (
     find_session,
     folder,
     forget,
+    note_end,
     remember,
     sessions,
 )
@@ -128,3 +131,35 @@ def test_an_entry_that_is_being_written_is_no_session() -> None:
     remember(DEMO)
     (folder() / ".demo.json.123.tmp").write_text("{")
     assert sessions() == [DEMO]
+
+
+def test_an_end_is_noted_in_the_entry_of_that_supervisor_only() -> None:
+    kept = dataclasses.replace(DEMO, keeper_pid=4, keeper_started=5)
+    remember(kept)
+    note_end(kept, {"code": 0})
+    assert find_session("demo").ended == {"code": 0, "keeper_pid": 4, "keeper_started": 5}
+    begun_again = dataclasses.replace(DEMO, keeper_pid=6, keeper_started=7)
+    remember(begun_again)
+    note_end(kept, {"code": 0})
+    assert find_session("demo") == begun_again
+    forget("demo")
+    note_end(kept, {"code": 0})
+    assert sessions() == []
+
+
+def test_a_small_word_goes_into_its_entry_on_a_full_disk(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remember(DEMO)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "replace", full)
+    note_end(DEMO, {"code": None, "reason": "x" * 160})
+    assert (find_session("demo").ended or {})["reason"] == "x" * 160
+    with pytest.raises(OSError, match="No space"):
+        note_end(DEMO, {"reason": "x" * 10_000})
+    with pytest.raises(OSError, match="No space"):
+        remember(named("other"))
+    assert [path.name for path in folder().iterdir()] == ["demo.json"]

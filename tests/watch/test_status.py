@@ -157,6 +157,51 @@ def test_the_state_of_another_session_is_no_evidence_of_this_one(
     assert look(kept, NOW)[0] is Word.STARTING
 
 
+def ended_in_registry(session: KnownSession, ago_ms: int, **changes: Any) -> KnownSession:
+    """What was noted in its entry, as its disk took nothing."""
+    told = {
+        "at": to_text(NOW - ago_ms), "code": 0, "signal": None, "final": True,
+        "keeper_pid": session.keeper_pid, "keeper_started": session.keeper_started,
+    } | changes  # fmt: skip
+    return dataclasses.replace(session, ended=told)
+
+
+def test_what_its_own_disk_could_not_take_is_known_by_the_registry(session: KnownSession) -> None:
+    write_state(session, 1 << 22)
+    assert look(session, NOW)[0] is Word.DEAD
+    assert look(ended_in_registry(session, 1_000), NOW)[0] is Word.STOPPED
+    # Of a run before: it has told more since.
+    assert look(ended_in_registry(session, 10_000), NOW)[0] is Word.DEAD
+    failed = ended_in_registry(session, 1_000, code=2, reason="no such symbol")
+    assert look(failed, NOW)[1]["reason"] == "exit code 2: no such symbol"
+
+
+def test_the_end_of_a_supervisor_before_says_nothing_of_this_one(session: KnownSession) -> None:
+    write_state(session, 1 << 22)
+    ended = ended_in_registry(session, 1_000, by_hand=True, keeper_pid=4, keeper_started=5)
+    now = dataclasses.replace(ended, keeper_pid=1 << 22, keeper_started=7)
+    assert look(now, NOW)[0] is Word.DEAD
+    assert look(ended, NOW)[0] is Word.STOPPED  # nothing has begun since
+
+
+def test_who_was_killed_by_hand_is_stopped_whatever_its_supervisor_says(
+    session: KnownSession,
+) -> None:
+    write_state(session, 1 << 22)
+    exit_told = {"at": to_text(NOW), "code": None, "signal": "SIGKILL", "final": True}
+    write_json(Path(session.exit_file), exit_told)
+    assert look(session, NOW)[0] is Word.DEAD
+    forced = ended_in_registry(session, 500, code=None, by_hand=True, reason="it hung")
+    word, record = look(forced, NOW)
+    assert (word, record["reason"]) == (Word.STOPPED, "it hung")
+
+
+@pytest.mark.parametrize("ended", [5, "x", [], {"at": 5}, {"keeper_pid": None, "at": "soon"}])
+def test_an_entry_that_is_damaged_is_no_traceback(session: KnownSession, ended: Any) -> None:
+    write_state(session, 1 << 22)
+    assert look(dataclasses.replace(session, ended=ended), NOW)[0] is Word.DEAD
+
+
 def test_how_another_session_ended_is_no_evidence_of_this_one(session: KnownSession) -> None:
     write_json(Path(session.exit_file), {"at": to_text(NOW), "code": 0, "name": "demo"})
     write_state(session, os.getpid(), metadata=of_session("other", os.getpid()))
