@@ -293,6 +293,7 @@ class Session:
             endpoint=ws_url,
             beat=beat,
             supervised=self._host.supervised,
+            lacks_secrets=settings.lacks_secrets,
         )
         self._states = StateWriter(keeper.write, self._sideline)
         self._bus.listen(keeper.hear)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from kline_ops.address import HTTP, is_address
 from kline_ops.alerts.message import AlertError, Channel, Message
 from kline_ops.alerts.slack import SlackChannel
 from kline_ops.alerts.webhook import WebhookChannel
+from kline_ops.clock import SystemClock
 from kline_ops.secret import Secret
 
 _SLACK = frozenset({"hooks.slack.com", "hooks.slack-gov.com"})
@@ -34,14 +37,19 @@ def channel_of(url: Secret, session: str = "") -> Channel:
     return AppriseChannel(address)
 
 
-def send_patiently(channel: Channel, message: Message) -> None:
+def send_patiently(
+    channel: Channel, message: Message, on_wait: Callable[[float], None] = lambda _: None
+) -> None:
     """Deliver a message; where the channel asks for a short silence, keep it and try once more.
 
-    Takes a minute at the most. Within a running session :class:`AlertManager` sends.
+    Takes a minute at the most; ``on_wait`` hears of a wait, in seconds, before it. A message that does
+    not say when it was true is of this moment. Within a running session :class:`AlertManager` sends.
 
     Raises:
         AlertError: it was not delivered, or nobody knows.
     """
+    if message.at_ms is None:
+        message = replace(message, at_ms=SystemClock().wall_ms())
     try:
         channel.send(message)
     except AlertError as error:
@@ -50,5 +58,6 @@ def send_patiently(channel: Channel, message: Message) -> None:
             raise
     else:
         return
+    on_wait(wait)
     time.sleep(wait)
     channel.send(message)

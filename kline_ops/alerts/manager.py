@@ -83,7 +83,12 @@ class AlertManager:
 
     def send(self, message: Message, *, key: str | None = None) -> None:
         """Hand a message over, and return at once. Never raises; never waits for a channel."""
-        for outlet in self._route(key):
+        try:
+            outlets = self._route(key)
+        except Exception:  # noqa: BLE001 - as below; a key that is no text
+            _log.exception("a message goes to all channels: its key is none")
+            outlets = self._outlets
+        for outlet in outlets:
             try:
                 at_ms = self._clock.wall_ms() if message.at_ms is None else message.at_ms
                 if message.level >= outlet.min_level:

@@ -24,7 +24,7 @@ class Message:
     """What is told: a title, a text, and facts by their names.
 
     All of it is plain text: a channel sees to it that nothing in it is taken for markup.
-    ``at_ms``: when it was true, in milliseconds since the epoch; :class:`AlertManager` sets it.
+    ``at_ms``: when it was true, in milliseconds since the epoch; who sends it for us sets it.
     """
 
     level: Level

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 
+from kline_ops.alerts.outlet import OnFailed
 from kline_ops.alerts.post import host_of, request
 from kline_ops.clock import Clock, SystemClock
 from kline_ops.secret import Secret
@@ -20,24 +21,34 @@ _log = logging.getLogger(__name__)
 class Ping:
     """Asks ``url`` at once and then every so often, as long as :meth:`complete` says that all is there.
 
-    Its thread asks; a switch that does not answer holds nobody up. A failure is logged once, and so is
-    its end, with no more of the address than the host.
+    Its thread asks; a switch that does not answer holds nobody up. A failure is told once, and its end
+    is logged, with no more of the address than the host.
 
     Args:
         url: what is asked, by GET.
         every: seconds between two pings. Nothing is asked when :meth:`complete` was not called for three
             times as long.
         clock: what tells the time; this machine's clocks by default.
+        on_failed: called with ``(host, reason, 0)`` in its thread when it begins to fail. Without it the
+            log is told.
 
     Raises:
         AlertError: the address is none.
     """
 
-    def __init__(self, url: Secret, every: float = 60.0, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        url: Secret,
+        every: float = 60.0,
+        *,
+        clock: Clock | None = None,
+        on_failed: OnFailed | None = None,
+    ) -> None:
         self.host = host_of(url.reveal())
         self._url = url
         self._every = every
         self._clock = clock or SystemClock()
+        self._on_failed = on_failed or _tell_log
         self._complete = False
         self._said_at = 0.0
         self._pinged_at: float | None = None
@@ -57,6 +68,10 @@ class Ping:
             self._said_at = self._clock.monotonic()
             self._changed.notify_all()
 
+    def ask(self) -> str:
+        """Ask once, now: what is wrong with the answer, empty where nothing is. Ten seconds at most."""
+        return request("GET", self._url.reveal()).problem
+
     def close(self) -> None:
         """Ask nothing more. Does not wait for what is being asked."""
         with self._changed:
@@ -65,13 +80,19 @@ class Ping:
 
     def _run(self) -> None:
         while self._is_due():
-            problem = request("GET", self._url.reveal()).problem
+            problem = self.ask()
             if bool(problem) != bool(self._problem):
-                if problem:
-                    _log.warning("the dead man's switch was not reached: %s %s", self.host, problem)
-                else:
-                    _log.info("the dead man's switch is reached again: %s", self.host)
+                self._tell(problem)
             self._problem = problem
+
+    def _tell(self, problem: str) -> None:
+        if not problem:
+            _log.info("the dead man's switch is reached again: %s", self.host)
+            return
+        try:
+            self._on_failed(self.host, f"the dead man's switch {problem}", 0)
+        except Exception:  # noqa: BLE001 - a boundary: the asking goes on
+            _log.exception("a listener to the dead man's switch failed")
 
     def _is_due(self) -> bool:
         """Wait until a ping is due; False at the end."""
@@ -85,3 +106,7 @@ class Ping:
                     return True
                 self._changed.wait(rest if believed else None)
         return False
+
+
+def _tell_log(host: str, reason: str, _lost: int) -> None:
+    _log.warning("%s: %s", host, reason)

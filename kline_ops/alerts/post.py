@@ -6,6 +6,7 @@ Source: RFC 9110, "Status Codes" and "Retry-After"; Slack, "Sending messages usi
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -40,6 +41,8 @@ _hanging: dict[str, list[Future[Answer]]] = {}
 _lock = threading.Lock()
 _TALKERS = ("urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry")
 
+#: As :func:`root_cause` says them.
+_SYSTEM_WORDS = {(words := os.strerror(code))[:1].lower() + words[1:] for code in errno.errorcode}
 #: What Slack says of a refusal (``invalid_payload``); anything else is not for a line of text.
 _reason_of = re.compile(r"[a-z_]{1,40}").fullmatch
 
@@ -166,6 +169,8 @@ def _judged(status: int, retry_after: str, body: bytes, url: str) -> Answer:
 def _harmless(error: Exception, url: str) -> str:
     """The cause of an error, unless its words hold anything of the address but the host."""
     cause = root_cause(error)
+    if cause in _SYSTEM_WORDS:
+        return cause  # they are no part of the address, whatever that spells
     parts = urlsplit(url)
     secrets = re.split(r"[/=&]", f"{parts.path}/{parts.query}/{parts.fragment}")
     secrets += [parts.username or "", parts.password or ""]

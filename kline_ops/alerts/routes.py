@@ -99,7 +99,7 @@ def new_manager(
 
 
 def new_ping(
-    config: Config, *, clock: Clock | None = None, on_problem: OnProblem | None = None
+    config: Config, *, on_failed: OnFailed | None = None, on_problem: OnProblem | None = None
 ) -> Ping | None:
     """The dead man's switch of ``alerts.ping_url``, if there is one; it is not started.
 
@@ -108,7 +108,7 @@ def new_ping(
     """
     if (url := config.alerts.ping_url) is not None:
         with _named("alerts.ping_url", on_problem):
-            return Ping(url, clock=clock)
+            return Ping(url, on_failed=on_failed)
     return None
 
 

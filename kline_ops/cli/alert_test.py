@@ -19,26 +19,34 @@ if TYPE_CHECKING:
 def alert_test(name: NewName, config: ConfigFile = None) -> None:
     """Send one message of each level to every channel of a session, and say what came of it.
 
-    Exits with 0 if all were taken, 1 if one was not, 2 if the session has no channel.
+    A dead man's switch (alerts.ping_url) is asked once. Exits with 0 if all were taken, 1 if one was
+    not, 2 if there is none, or one that can not be used: nothing is sent then, as in config check.
     """
-    from kline_ops.alerts.routes import check_alerts, routes, stream_key
+    from kline_ops.alerts.routes import check_alerts, new_ping, routes, stream_key
     from kline_ops.cli.given import printable
     from kline_ops.errors import EXIT_FINDING, EXIT_GOOD, ConfigError
 
     settings = _config(name, config)
     check_alerts(settings)
-    found = routes(settings, name)
-    if not found:
+    found, ping = routes(settings, name), new_ping(settings)
+    if not found and ping is None:
         hint = f"a webhook there, or one in credentials.{stream_key(settings)}"
         raise ConfigError(f"{name} has no alert channel", field="alerts.urls", hint=hint)
-    width = max(len(f"{route.field} ({route.channel.host})") for route in found)
-    failed = False
-    for route, reason in zip(found, _results(name, settings, found), strict=True):
+    lines = [
+        (_place(route), reason, _purposes(settings, found, route))
+        for route, reason in zip(found, _results(name, settings, found), strict=True)
+    ]
+    if ping is not None:
+        lines.append((f"alerts.ping_url ({ping.host})", ping.ask(), "asked once"))
+    width = max(len(place) for place, _, _ in lines)
+    for place, reason, good in lines:
         word = typer.style("FAIL", fg="red") if reason else typer.style("ok  ", fg="green")
-        where = f"{route.field} ({route.channel.host})".ljust(width)
-        typer.echo(printable(f"{word}  {where}  {reason or _purposes(settings, found, route)}"))
-        failed = failed or bool(reason)
-    raise typer.Exit(EXIT_FINDING if failed else EXIT_GOOD)
+        typer.echo(printable(f"{word}  {place.ljust(width)}  {reason or good}"))
+    raise typer.Exit(EXIT_FINDING if any(reason for _, reason, _ in lines) else EXIT_GOOD)
+
+
+def _place(route: Route) -> str:
+    return f"{route.field} ({route.channel.host})"
 
 
 def _config(name: str, config: Path | None) -> Config:
@@ -59,10 +67,15 @@ def _results(name: str, config: Config, found: list[Route]) -> list[str]:
 
     def send_all(route: Route) -> str:
         from kline_ops.alerts import send_patiently
+        from kline_ops.cli.given import printable
+
+        def tell_wait(seconds: float) -> None:
+            told = f"{_place(route)} asks for {seconds:g} s of silence: waiting"
+            typer.echo(printable(f"kline-ops: {told}"), err=True)
 
         try:
             for message in _messages(name, _purposes(config, found, route)):
-                send_patiently(route.channel, message)
+                send_patiently(route.channel, message, tell_wait)
         except AlertError as error:
             return error.reason
         return ""

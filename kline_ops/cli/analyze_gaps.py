@@ -94,7 +94,7 @@ def analyze_gaps(  # noqa: PLR0913 - an argument an option
 
     CSV in the usual forms, .gz, .zip, JSON, Parquet, Feather; files are only read. Exits with 0 if
     nothing is missing but what the exchange itself has none of, 1 if something is, 2 if a file can not
-    be read.
+    be read; with --notify also where nothing is missing and the session has no alert channel.
     """
     from kline_ops.cli.gap_search import Asked
     from kline_ops.errors import InputError
@@ -141,6 +141,12 @@ def _search(
     from kline_ops.cli.gap_search import all_series, find
     from kline_ops.errors import EXIT_FINDING, EXIT_GOOD, EXIT_USAGE, KlineOpsError
 
+    untold = set[str]()
+    if notify:
+        from kline_ops.cli.gap_notice import notify_of, without_channel
+
+        # Told at the first run of a line for cron, and not in the first night that there is a gap.
+        untold = without_channel(names, asked.config)
     findings: list[Finding] = []
     errors: list[KlineOpsError] = []
     found = list(all_series(names, asked))
@@ -162,11 +168,10 @@ def _search(
         write_page(findings, html)
     for failure in errors:
         typer.echo(printable(failure.one_line()), err=True)
-    code = EXIT_FINDING if any(_is_finding(one, strict=strict) for one in findings) else EXIT_GOOD
+    missing = [one for one in findings if _is_finding(one, strict=strict)]
+    code = EXIT_FINDING if missing else EXIT_USAGE if untold else EXIT_GOOD
     if notify:
-        from kline_ops.cli.gap_notice import notify_of
-
-        code = max(code, notify_of([x for x in findings if _is_finding(x, strict=strict)], asked))
+        notify_of(missing, asked, untold)  # whatever comes of it, what is missing is a finding
     codes = {code, *(error.exit_code for error in errors)}
     return EXIT_USAGE if EXIT_USAGE in codes else max(codes)
 

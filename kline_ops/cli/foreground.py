@@ -7,7 +7,6 @@ import contextlib
 import os
 import random
 import signal
-from collections.abc import Callable
 
 from kline_ops.cli.known import remember_session
 from kline_ops.cli.pane import Pane
@@ -16,8 +15,9 @@ from kline_ops.config.settings import Settings
 from kline_ops.kit.shutdown import ending_signals
 from kline_ops.observe.logs import Logging, log_event
 from kline_ops.ops.care import MAKE_WAY
+from kline_ops.ops.child import REASONS_VARIABLE, SUCCESSOR_VARIABLE, Teller
 from kline_ops.ops.notify import Notifier
-from kline_ops.ops.supervise import KEEPER_VARIABLE, RENEW, SUCCESSOR_VARIABLE
+from kline_ops.ops.supervise import KEEPER_VARIABLE, RENEW
 from kline_ops.record.journal import Journal
 from kline_ops.resilience.shutdown import ENDING
 from kline_ops.service import Host, Session
@@ -47,16 +47,17 @@ async def record(settings: Settings, journal: Journal, preset: str, *, plain: bo
             pane.begin(session)
             notifier.start(session.is_sound, session.describe)
 
+        teller = _teller()
         session = Session(
             settings,
             journal,
             clock=clock,
             draw=random.SystemRandom().random,
-            listeners=(log_event, notifier.hear),
+            listeners=(log_event, notifier.hear, *([teller.hear] if teller else [])),
             host=Host(
                 supervised=supervised,
                 on_begin=begin,
-                on_live=_successor(),
+                on_live=teller.live if teller else None,
                 ask_renewal=_ask_keeper if supervised else lambda: None,
             ),
         )
@@ -75,18 +76,11 @@ async def record(settings: Settings, journal: Journal, preset: str, *, plain: bo
         pane.close()
 
 
-def _successor() -> Callable[[], None] | None:
-    """What a successor calls once it delivers; None for the only recorder."""
+def _teller() -> Teller | None:
+    """Through which a successor tells that it delivers; None for the only recorder."""
     told = os.environ.pop(SUCCESSOR_VARIABLE, None)
-    if told is None:
-        return None
-
-    def tell() -> None:
-        with contextlib.suppress(OSError):  # nobody waits any more: we are told to end
-            os.write(int(told), b"1")
-            os.close(int(told))
-
-    return tell
+    reasons = os.environ.pop(REASONS_VARIABLE, None) is not None
+    return None if told is None else Teller(int(told), reasons=reasons)
 
 
 def _ask_keeper() -> None:

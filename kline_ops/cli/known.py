@@ -13,6 +13,7 @@ import typer
 
 from kline_ops.errors import SessionError
 from kline_ops.secret import redacted, shown_url
+from kline_ops.watch.evidence import end_in_registry
 from kline_ops.watch.registry import KnownSession, find_session, remember
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def known_session(name: str, config: Path | None) -> KnownSession:
         supervised=found.supervised,
         tmux_tmpdir=found.tmux_tmpdir,
         unit=found.unit,
+        ended=found.ended,
     )
 
 
@@ -124,6 +126,8 @@ def remember_session(
         if keeper_pid is not None and before.keeper_pid == keeper_pid:
             # It goes on where it is, whoever asks now: from cron, $TMUX_TMPDIR is another.
             entry = replace(entry, tmux_tmpdir=before.tmux_tmpdir)
+        # How the one before ended counts until the new one has said something.
+        entry = replace(entry, ended=end_in_registry(before))
     try:
         remember(entry)
     except OSError as error:

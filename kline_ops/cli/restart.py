@@ -24,7 +24,7 @@ def restart(
     """A fresh recorder process, for an upgrade or a changed config, without a gap.
 
     The new one connects and delivers before the old one lets go of the candle file. If nothing comes of
-    it, the old one goes on.
+    it, the old one goes on. What is set here (SOPS_AGE_KEY_FILE, KLINE_OPS__…) is set for it, too.
     """
     import os
 
@@ -33,7 +33,8 @@ def restart(
     from kline_ops.config.settings import load_settings
     from kline_ops.config.sops import Secrets
     from kline_ops.config.trust import check_trust
-    from kline_ops.errors import EXIT_NOT_RUNNING, EXIT_USAGE, SessionError
+    from kline_ops.errors import EXIT_NOT_RUNNING, EXIT_USAGE, ConfigError, SessionError
+    from kline_ops.ops.handover import file_in, lent
     from kline_ops.ops.renewal import renew
     from kline_ops.ops.running import is_running, is_supervised
     from kline_ops.watch.registry import find_session, remember
@@ -61,8 +62,9 @@ def restart(
     if config is not None:
         remember_session(settings, known.keeper_pid, supervised=True)
     try:
-        pid = renew(known, SystemClock(), wait)
-    except SessionError:
+        with lent(file_in(settings.data_dir), os.environ):
+            pid = renew(known, SystemClock(), wait)
+    except (ConfigError, SessionError):
         remember(before)  # a crash must not bring up what has just come to nothing
         raise
     typer.echo(f"{name} goes on in a fresh process (pid {pid})")

@@ -40,7 +40,8 @@ def run(
     from kline_ops.config.sops import PATIENCE, Secrets, SopsError
     from kline_ops.config.trust import check_trust
     from kline_ops.errors import EXIT_FINDING, EXIT_GOOD, ConfigError
-    from kline_ops.ops.supervise import KEEPER_VARIABLE, SUCCESSOR_VARIABLE
+    from kline_ops.ops.child import SUCCESSOR_VARIABLE
+    from kline_ops.ops.supervise import KEEPER_VARIABLE
 
     # After a crash, at night, a key service that is out of reach costs alerts, and no candle. One that
     # makes way for us has its secrets, and goes on if we have none.
@@ -61,6 +62,10 @@ def run(
         from kline_ops.alerts.routes import check_alerts
 
         check_alerts(settings.config)
+    if KEEPER_VARIABLE not in os.environ:  # else whoever started it was told
+        from kline_ops.cli.start import tell_warnings
+
+        tell_warnings(settings)
     journal = _journal(settings)
     # Not asyncio.run(): it waits for the resolver's threads, and a name server may hang for long.
     asyncio.new_event_loop().run_until_complete(record(settings, journal, preset, plain=plain))
@@ -79,7 +84,8 @@ def _journal(settings: Settings) -> Journal:
     import os
 
     from kline_ops.errors import JournalError
-    from kline_ops.ops.supervise import KEEPER_VARIABLE, SUCCESSOR_VARIABLE
+    from kline_ops.ops.child import SUCCESSOR_VARIABLE
+    from kline_ops.ops.supervise import KEEPER_VARIABLE
     from kline_ops.session.parts import new_journal
 
     supervised, takes_over = KEEPER_VARIABLE in os.environ, SUCCESSOR_VARIABLE in os.environ

@@ -45,6 +45,7 @@ def start(
             from kline_ops.alerts.routes import check_alerts
 
             check_alerts(settings.config)
+        tell_warnings(settings)
         started = session.start(settings, SystemClock(), wait, register=_register(settings))
         if not started.has_data:
             _say_not_yet(name, f"has no data after {wait:g} s: {started.reason}")
@@ -54,6 +55,15 @@ def start(
         from kline_ops.cli.attach import attach as show
 
         show(name)
+
+
+def tell_warnings(settings: Settings | CommandSettings) -> None:
+    """What its user should know, on the terminal: the log has it for later."""
+    from kline_ops.cli.given import printable
+    from kline_ops.secret import redacted
+
+    for warning in settings.warnings:
+        typer.echo(printable(f"kline-ops: warning: {redacted(warning)}"), err=True)
 
 
 def _is_running(settings: Settings | CommandSettings) -> bool:
@@ -95,6 +105,7 @@ def _start_command(settings: CommandSettings, wait: float) -> None:
     from kline_ops.ops import commands
 
     commands.check(settings, os.environ)
+    tell_warnings(settings)
     started = commands.start(settings, SystemClock(), wait, register=_register(settings))
     if not started.has_data:
         _say_not_yet(settings.name, f"does not run: {started.reason}")

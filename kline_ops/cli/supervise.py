@@ -57,6 +57,7 @@ def supervise(
         )
     else:
         supervisor = Supervisor(name, command, *files, SystemClock())
+        supervisor.handed = handover.file_in(settings.data_dir)
     supervisor.listen()
     remember_session(settings, os.getpid(), supervised=True)
     raise typer.Exit(supervisor.run())

@@ -28,13 +28,9 @@ def units(
         Path | None, typer.Option("--output", help="Write the units into this folder instead.")
     ] = None,
     system: Annotated[
-        bool | None,
-        typer.Option(
-            "--system/--user",
-            help="Units for the machine (default for root), or for this user.",
-            show_default=False,
-        ),
-    ] = None,
+        bool, typer.Option("--system", help="Units for the machine (default for root).")
+    ] = False,
+    user: Annotated[bool, typer.Option("--user", help="Units for this user.")] = False,
 ) -> None:
     """Print what runs a session without tmux (systemd), or starts it and looks after it (cron).
 
@@ -44,13 +40,15 @@ def units(
 
     if cron == systemd:
         raise InputError("one of --cron and --systemd", hint=f"kline-ops units {name} --systemd")
-    if cron and (output is not None or system is not None):
+    if system and user:
+        raise InputError("--system and --user at once", hint="one of them")
+    if cron and (output is not None or system or user):
         raise InputError("--output, --system and --user belong to --systemd", hint="leave them out")
     settings = _settings_elsewhere(name, config)
     if cron:
         _print_crontab(settings)
     else:
-        _systemd(settings, output, system)
+        _systemd(settings, output, system if system or user else None)
 
 
 def _print_crontab(settings: Settings | CommandSettings) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
@@ -17,7 +17,7 @@ import msgspec
 from kline_ops.address import HTTP, is_address
 from kline_ops.config.include import KEY
 from kline_ops.config.layers import Layer, Tree
-from kline_ops.config.model import CREDENTIAL_NAME, Config
+from kline_ops.config.model import CREDENTIALS, Config
 from kline_ops.errors import ConfigError
 from kline_ops.secret import HIDDEN, Secret
 
@@ -67,8 +67,8 @@ class _Check:
                 self._put(good, key, self._value(value, kinds[key], keys))
                 continue
             known = [*kinds, *([] if above else [KEY])]
-            near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)
-            hint = ".".join((*_told(above), *near)) if near else ""
+            near = _near(str(key), known)
+            hint = ".".join((*_told(above), near)) if near else _one_of(known)
             self._complain(keys, "unknown key", hint)
         return good
 
@@ -111,8 +111,10 @@ class _Check:
     def _credential(self, name: Any, value: Any, _kind: Any, above: Keys) -> Any:
         """What stands here is a secret: a value is never told, and a name only where it is one."""
         keys = (*above, str(name))
-        if re.fullmatch(CREDENTIAL_NAME, str(name)) is None:
-            self._complain(keys, "unknown key", "sops_mainnet")
+        if name not in CREDENTIALS:
+            near = _near(str(name), CREDENTIALS)
+            hint = ".".join((*above, near)) if near else _one_of(CREDENTIALS)
+            self._complain(keys, "unknown key", hint)
         elif not isinstance(value, str):
             self._complain(keys, "not a text", "a Slack webhook")
         elif not is_address(value, HTTP):
@@ -145,12 +147,20 @@ def _told(keys: Keys) -> Keys:
     told: Keys = ()
     for place, key in enumerate(keys):
         if keys[:place] in _SECRETS:
-            is_name = _WORD.fullmatch(key) or re.fullmatch(CREDENTIAL_NAME, key)
-            return (*told, key) if is_name else told
+            return (*told, key) if _WORD.fullmatch(key) else told
         head = _HEAD.match(key)
         cut = head[0] if head is not None else ""
         told = (*told, key if cut == key else cut + HIDDEN)
     return told
+
+
+def _near(key: str, known: Sequence[str]) -> str:
+    """The key that may be meant; empty where none looks like it."""
+    return next(iter(difflib.get_close_matches(key.lower(), known, n=1)), "")
+
+
+def _one_of(known: Sequence[str]) -> str:
+    return f"one of {', '.join(known)}"
 
 
 def _services(urls: tuple[Secret, ...]) -> tuple[str, str] | None:

@@ -38,8 +38,8 @@ class Reading:
     layers: list[Layer] = field(default_factory=list)
     problems: list[ConfigError] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    #: A file with secrets could not be decrypted, and is done without.
-    lacks_secrets: bool = False
+    #: Why a file with secrets could not be decrypted, and is done without.
+    lacks_secrets: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class _Reader:
             # A candle may be owed meanwhile: one is waited for, not each.
             self._hangs = isinstance(error, SopsHangsError)
             self.reading.warnings.append(f"goes on without {path.name}: {error}")
-            self.reading.lacks_secrets = True
+            self.reading.lacks_secrets = self.reading.lacks_secrets or str(error)
             return {}
         told = yaml_text.parse(text, f"{path} (decrypted)", hint=f"sops {path}").data
         if told is None:

@@ -63,8 +63,8 @@ class Loaded:
     warnings: tuple[str, ...]
     #: Could all files be read? What is not there may stand in one that could not.
     is_whole: bool
-    #: A file with secrets could not be decrypted, and is done without.
-    lacks_secrets: bool = False
+    #: Why a file with secrets could not be decrypted, and is done without.
+    lacks_secrets: str = ""
 
     @property
     def from_files(self) -> Config:

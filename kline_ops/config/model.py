@@ -15,8 +15,8 @@ from kline_ops.secret import Secret
 
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
-#: ``sops_mainnet``: who is told of sessions of this environment.
-CREDENTIAL_NAME = r"^sops_[a-z0-9_]+$"
+#: Whose webhook it is: the heartbeat's, the watchdog's, that of the stream of an environment.
+CREDENTIALS = ("sops_hb", "sops_wd", "sops_mainnet", "sops_testnet", "sops_us")
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
@@ -236,10 +236,8 @@ class Config(Section, frozen=True, kw_only=True):
     resilience: Resilience = msgspec.field(default_factory=Resilience)
     websocket: Websocket = msgspec.field(default_factory=Websocket)
     record: Record = msgspec.field(default_factory=Record)
-    #: Slack webhooks.
-    credentials: dict[Annotated[str, Meta(pattern=CREDENTIAL_NAME)], Secret] = msgspec.field(
-        default_factory=dict
-    )
+    #: Slack webhooks, by names of :data:`CREDENTIALS`.
+    credentials: dict[str, Secret] = msgspec.field(default_factory=dict)
     alerts: Alerts = msgspec.field(default_factory=Alerts)
     logger: Logger = msgspec.field(default_factory=Logger)
     ops: Ops = msgspec.field(default_factory=Ops)

@@ -8,6 +8,7 @@ from typing import Any
 
 from kline_ops.config.layers import Layer, origin
 from kline_ops.config.load import Loaded
+from kline_ops.config.model import Config
 from kline_ops.config.sops import is_named, line_to_encrypt, named
 from kline_ops.secret import Secret, redacted, shown_url
 
@@ -31,6 +32,28 @@ def notes(loaded: Loaded) -> Iterator[str]:
         spoken = origin(loaded.layers, keys)
         if spoken is not None:
             yield f"{'.'.join(keys)} {why} (in {spoken.place(keys)})"
+
+
+def without_effect(name: str, loaded: Loaded) -> Iterator[str]:
+    """Commands in a file that records: they are never run."""
+    for session in loaded.config.ops.sessions:
+        for key in ("backend", "command", "working_dir", "env"):
+            keys = ("ops", "sessions", session, key)
+            is_told = (session, key) == (name, "command")  # by a warning
+            if not is_told and (spoken := origin(loaded.layers, keys)) is not None:
+                why = "has no effect: a file with a binance section records"
+                yield f"{'.'.join(keys)} {why} (in {spoken.place(keys)})"
+
+
+def reaches_nobody(config: Config) -> Iterator[str]:
+    """A warning where ``credentials`` are those of other environments alone."""
+    mine = f"sops_{config.binance.environment}"
+    others = config.credentials.keys() - {mine, "sops_hb", "sops_wd"}
+    if others and others == config.credentials.keys() and not config.alerts.urls:
+        yield (
+            f"credentials has {', '.join(sorted(others))} and no {mine}: nobody is told of"
+            f" sessions of environment {config.binance.environment}"
+        )
 
 
 def clear_secrets(loaded: Loaded) -> Iterator[str]:

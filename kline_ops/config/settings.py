@@ -21,7 +21,13 @@ from kline_ops.config.command import (
 from kline_ops.config.faults import Faults
 from kline_ops.config.load import Loaded, find, load
 from kline_ops.config.model import Binance, Config, PlannedRestart, SessionKeys
-from kline_ops.config.notices import clear_secrets, notes, secret_files
+from kline_ops.config.notices import (
+    clear_secrets,
+    notes,
+    reaches_nobody,
+    secret_files,
+    without_effect,
+)
 from kline_ops.config.sops import PATIENCE, Secrets
 from kline_ops.errors import ConfigError
 from kline_ops.market import interval as intervals
@@ -55,8 +61,8 @@ class Settings(Session):
     failover_urls: tuple[str, ...]
     rotation: Rotation | None
     since_ms: int | None
-    #: It goes on without secrets that could not be had when it was begun.
-    lacks_secrets: bool = False
+    #: Why it goes on without secrets, which could not be had when it was begun; empty: it has them.
+    lacks_secrets: str = ""
 
     @property
     def uses_tls(self) -> bool:
@@ -143,11 +149,10 @@ def examine(
     loaded = load(find(name, explicit), environ, secrets=secrets, patience=patience)
     faults = Faults(loaded.problems)
     session: Settings | CommandSettings | None = None
+    records = not is_command(name, loaded)
     if loaded.is_whole:  # else what is missing stands in a file that could not be read, perhaps
-        if is_command(name, loaded):
-            session = resolve_command(name, loaded, faults)
-        else:
-            session = _resolve(name, loaded, faults)
+        resolve = _resolve if records else resolve_command
+        session = resolve(name, loaded, faults)
     problems = faults.placed(loaded)
     told = session.warnings if session else (*loaded.warnings, *clear_secrets(loaded))
     return Examined(
@@ -155,7 +160,7 @@ def examine(
         None if problems else session,
         problems,
         told,
-        tuple(notes(loaded)),
+        (*notes(loaded), *(without_effect(name, loaded) if records else ())),
     )
 
 
@@ -190,6 +195,7 @@ def _resolve(name: str, loaded: Loaded, faults: Faults) -> Settings | None:
             *told,
             *_redundancy_warning(config, others),
             *_command_warning(name, config),
+            *reaches_nobody(config),
         ),
     )
 

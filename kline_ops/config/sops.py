@@ -31,8 +31,8 @@ _WHERE = "https://github.com/getsops/sops"
 _METADATA = "sops"
 _CIPHERTEXT = "ENC[AES256_GCM,"
 _MAC_MISMATCH, _NO_KEY = 51, 128
-#: As much as fits a line.
-_SHOWN = 240
+#: As much as one line should hold.
+_SHOWN = 400
 _PRIVATE_KEY = re.compile(r"AGE-[A-Z-]*[A-Z0-9]{20,}", re.IGNORECASE)
 _SECRET_VARIABLE = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL")
 _PATH_VARIABLE = re.compile(r"(FILE|CONFIG|HOME|DIR|CREDENTIALS|CMD)$")
@@ -164,9 +164,15 @@ def _refused(path: Path, code: int, said: str, environ: Mapping[str, str]) -> So
             f"{path} holds a value that is not encrypted, beside others that are",
             hint=f"remove it, and put it in with: sops {path}",
         )
+    if "\ngoroutine " in said:
+        return SopsError(
+            f"sops breaks down over {path}: its section `sops` is not as sops has made it",
+            hint="take it from a backup; where nothing in it is encrypted, remove that section",
+        )
     if code == _NO_KEY or "Failed to get the data key" in said:
-        # A heading for each group and key, why the last one does not do, and advice.
+        # A heading for each group and key, why the last one does not do, where it looked, and advice.
         told = told.partition(" Recovery failed")[0].rpartition("FAILED ")[2]
+        told = re.sub(r"\.? Did not find keys? in locations? .*", "", told)
         return SopsError(
             f"no key here decrypts {path}: {_short(told)}",
             hint="set SOPS_AGE_KEY_FILE (age), GNUPGHOME (PGP) or what its key service needs",
@@ -180,8 +186,8 @@ def _refused(path: Path, code: int, said: str, environ: Mapping[str, str]) -> So
 
 def _one_line(said: str, environ: Mapping[str, str]) -> str:
     """What it complains of, without its frames, and without keys that it may have quoted."""
-    lines = (visible(line).strip(" |-:\t") for line in said.splitlines())
-    text = " ".join(line for line in lines if line)
+    lines = (visible(line).lstrip(" |-:\t").rstrip() for line in said.splitlines())
+    text = " ".join(line for line in lines if line).rstrip(" :")
     for name, value in environ.items():
         # GOOGLE_CREDENTIALS is a path, or the key itself.
         is_path = _PATH_VARIABLE.search(name) and "{" not in value
@@ -192,4 +198,6 @@ def _one_line(said: str, environ: Mapping[str, str]) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + HIDDEN
+    if len(text) <= _SHOWN:
+        return text
+    return f"{text[:_SHOWN].rpartition(' ')[0] or text[:_SHOWN]} {HIDDEN}"

@@ -148,7 +148,8 @@ def parse(text: str, where: str, at: Place = (), *, hint: str) -> Parsed:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
-        problem, hint = _problem(getattr(error, "problem", None) or "not YAML", hint)
+        written = text.splitlines()[mark.line : mark.line + 1] if mark else []
+        problem, hint = _problem(getattr(error, "problem", None) or "not YAML", hint, *written)
         raise ConfigError(f"{where}{line}: {problem}", hint=hint) from None
     except _UNFIT as error:
         deep = isinstance(error, RecursionError)
@@ -162,7 +163,9 @@ def is_secret_text(at: Place) -> bool:
     return (len(at) > 1 and below) or _is_at(at, ("alerts", "ping_url"))
 
 
-def _problem(told: str, hint: str) -> tuple[str, str]:
+def _problem(told: str, hint: str, written: str = "") -> tuple[str, str]:
+    if told.startswith("expected ',' or") and "://" in written:
+        return "an address without quotes", "put it in quotes"
     if told == _SECOND:
         return "a second document", "remove the line `---` and what is not meant"
     for beginning, kind in _KINDS.items():

@@ -217,7 +217,8 @@ def _refused(response: Response) -> Ending:
 
 def _named(closed: ConnectionClosed) -> Ending:
     if closed.rcvd is not None:
-        return Ending(closed.rcvd.code, closed.rcvd.reason or "closed by the exchange")
+        who = "us" if closed.rcvd_then_sent is False else "the server"
+        return Ending(closed.rcvd.code, closed.rcvd.reason or f"closed by {who}")
     if closed.sent is not None:
         reason = closed.sent.reason or "closed by us, without an answer"
         return Ending(ABNORMAL, reason, sent=closed.sent.code)

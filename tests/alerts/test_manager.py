@@ -275,6 +275,16 @@ def test_a_broken_clock_is_no_matter() -> None:
     assert alerts.close() == 0
 
 
+def test_what_is_no_message_and_no_key_is_no_matter() -> None:
+    alerts = AlertManager()
+    told = Told()
+    alerts.add_channel(told)
+    alerts.send("text")  # type: ignore[arg-type]
+    alerts.send(message("a"), key=["sops_hb"])  # type: ignore[arg-type]
+    assert alerts.close(timeout=5.0) == 0
+    assert told.titles == ["a"]
+
+
 def test_no_thread_is_left() -> None:
     before = threading.active_count()
     alerts = AlertManager()

@@ -21,7 +21,15 @@ EVERY = 0.2
 def ping(hook: Webhook) -> Iterator[Ping]:
     made = Ping(Secret(hook.url), EVERY)
     yield made
-    made.close()
+    end(made, hook)
+
+
+def end(ping: Ping, hook: Webhook) -> None:
+    """What is being asked would be logged in the middle of the next test."""
+    hook.open.set()
+    ping.close()
+    if ping._thread.is_alive():
+        ping._thread.join(10)
 
 
 def test_it_pings_while_all_is_there(hook: Webhook, ping: Ping) -> None:
@@ -93,9 +101,29 @@ def test_a_failure_is_logged_once_and_so_is_its_end(
 
     until(pinged)
     assert [record.getMessage() for record in caplog.records] == [
-        "the dead man's switch was not reached: 127.0.0.1 answered 500",
+        "127.0.0.1: the dead man's switch answered 500",
         "the dead man's switch is reached again: 127.0.0.1",
     ]
+
+
+def test_a_listener_hears_of_a_failure_once_and_can_not_end_the_asking(hook: Webhook) -> None:
+    told: list[tuple[str, str, int]] = []
+
+    def fail(host: str, reason: str, lost: int) -> None:
+        told.append((host, reason, lost))
+        raise ValueError
+
+    hook.answers = [(500, {}, b""), (500, {}, b""), (200, {}, b"OK")]
+    ping = Ping(Secret(hook.url), EVERY, on_failed=fail)
+    ping.start()
+
+    def pinged() -> bool:
+        ping.complete(True)
+        return len(hook.asked) >= 4
+
+    until(pinged)
+    end(ping, hook)
+    assert told == [("127.0.0.1", "the dead man's switch answered 500", 0)]
 
 
 def test_a_server_that_hangs_holds_nobody_up(hook: Webhook, ping: Ping) -> None:

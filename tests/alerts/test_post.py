@@ -76,3 +76,11 @@ def test_no_thread_is_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(post, "Worker", refused)
     assert "too many threads" in post.request("GET", "http://127.0.0.1:9/x").problem
+
+
+def test_the_systems_words_are_no_part_of_an_address() -> None:
+    """Though an address may spell them."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    answer = post.request("POST", f"http://127.0.0.1:{port}/connection/refused", {})
+    assert answer.problem == "can not be reached: connection refused"

@@ -80,6 +80,44 @@ def test_nobody_is_to_be_told(machine: Machine) -> None:
     )
 
 
+def test_the_dead_mans_switch_is_asked_once(machine: Machine, hooks: list[Webhook]) -> None:
+    switch, other = hooks
+    config(machine, alerts={"ping_url": switch.url})
+    ran = machine.run("alert-test", "x", "--config", "x.yml")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == "ok    alerts.ping_url (127.0.0.1)  asked once\n"
+    assert (len(switch.asked), switch.posted) == (1, [])
+    switch.answers = [(500, {}, b"")]
+    config(machine, alerts={"ping_url": switch.url, "urls": [other.url]})
+    ran = machine.run("alert-test", "x", "--config", "x.yml")
+    assert ran.returncode == 1
+    assert ran.stdout.splitlines()[1] == "FAIL  alerts.ping_url (127.0.0.1)        answered 500"
+
+
+def test_a_wait_is_told(machine: Machine, hooks: list[Webhook]) -> None:
+    busy = hooks[0]
+    busy.answers = [(429, {"Retry-After": "1"}, b""), (200, {}, b"ok")]
+    config(machine, alerts={"urls": [busy.url]})
+    ran = machine.run("alert-test", "x", "--config", "x.yml")
+    assert ran.returncode == 0
+    assert ran.stderr == (
+        "kline-ops: alerts.urls, number 1 (127.0.0.1) asks for 1 s of silence: waiting\n"
+    )
+    assert len(busy.posted) == 5
+
+
+def test_one_that_can_not_be_used_is_refused_beside_a_good_one(
+    machine: Machine, hooks: list[Webhook]
+) -> None:
+    """As `config check` does: nothing is sent."""
+    config(machine, alerts={"urls": [hooks[0].url, "jsonn://SECRET/SECRET"]})
+    for command in (["config", "check"], ["alert-test"]):
+        ran = machine.run(*command, "x", "--config", "x.yml")
+        assert (ran.returncode, ran.stdout) == (2, "")
+        assert "alerts.urls, number 2: Apprise knows no such address." in ran.stderr
+    assert hooks[0].posted == []
+
+
 def test_no_such_session(machine: Machine) -> None:
     ran = machine.run("alert-test", "nosuch")
     assert (ran.returncode, ran.stdout) == (2, "")

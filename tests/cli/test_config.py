@@ -173,3 +173,49 @@ def test_an_encrypted_include(machine: Machine) -> None:
         assert len(ran.stderr.splitlines()) == 1
     assert "no session 'x'" in machine.run("status", "x", "--config", str(path)).stderr
     assert "no session 'x'" in machine.run("stop", "x", "--config", str(path)).stderr
+
+
+def test_a_credential_of_nobody_is_refused_or_warned_of(machine: Machine) -> None:
+    write(machine, x=f"{STREAM}credentials: {{sops_mainet: '{HOOK}'}}\n")
+    ran = machine.run("config", "check", "x", "--config", "x.yml")
+    assert ran.returncode == 2
+    assert "credentials.sops_mainet: unknown key" in ran.stderr
+    assert ran.stderr.endswith("Try: credentials.sops_mainnet\n")
+    write(machine, x=f"{STREAM}credentials: {{sops_testnet: '{HOOK}'}}\n")
+    ran = machine.run("config", "check", "x", "--config", "x.yml")
+    assert ran.returncode == 0
+    assert (
+        "warning: credentials has sops_testnet and no sops_mainnet: nobody is told of sessions of"
+        " environment mainnet\n"
+    ) in ran.stderr
+
+
+def test_a_command_in_a_file_that_records_has_no_effect(machine: Machine) -> None:
+    sessions = "{other: {command: python main.py, backend: tmux, working_dir: .}}"
+    path = write(machine, x=f"{STREAM}ops: {{sessions: {sessions}}}\n")
+    ran = machine.run("config", "check", "x", "--config", "x.yml")
+    assert ran.returncode == 0
+    assert ran.stderr.splitlines() == [
+        f"note: ops.sessions.other.{key} has no effect: a file with a binance section records"
+        f" (in {path} line 2)"
+        for key in ("backend", "command", "working_dir")
+    ]
+
+
+def test_an_address_without_quotes(machine: Machine) -> None:
+    path = write(machine, x=f"{STREAM}alerts: {{urls: [http://h/x?token=SECRET, 'json://h']}}\n")
+    ran = machine.run("config", "check", "x", "--config", "x.yml")
+    assert ran.returncode == 2
+    assert ran.stderr == (
+        f"error: {path} line 2: an address without quotes. Try: put it in quotes\n"
+    )
+
+
+def test_only_a_key_that_is_near_is_suggested(machine: Machine) -> None:
+    write(machine, x=f"{STREAM}bogus: 1\nrecord: {{gracee: 1, zzz: 1}}\n")
+    ran = machine.run("config", "check", "x", "--config", "x.yml")
+    first, second, third = ran.stderr.splitlines()
+    assert "bogus: unknown key" in first
+    assert "Try: one of data_dir, " in first
+    assert second.endswith("Try: record.grace")
+    assert third.endswith("Try: one of fsync, grace, rest_patience, backfill, since, columns")

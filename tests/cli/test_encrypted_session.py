@@ -142,6 +142,7 @@ def test_a_recorder_goes_on_after_a_crash_where_they_can_not_be_had(machine: Mac
         assert refused.returncode == 1
         assert "x goes on in its old process" in refused.stderr
         assert "no key here decrypts" in refused.stderr
+        assert refused.stderr.count("Try: ") == 1
         assert machine.status("x")["pid"] == pid
         kill(pid)
         until(
@@ -151,4 +152,27 @@ def test_a_recorder_goes_on_after_a_crash_where_they_can_not_be_had(machine: Mac
         )
         log = (machine.data("x") / "session.log").read_text()
         assert "goes on without slack.sops.yml: no key here decrypts" in log
+        told = until(lambda: (now := machine.status("x"))["reason"] and now)
+        assert told["state"] == "RECORDING"
+        assert told["reason"].startswith("records without its alert channels: no key here decrypts")
+        looked_at = machine.run("doctor", "x").stdout
+        assert "x records without its alert channels: no key here decrypts" in looked_at
+        assert "kline-ops restart x, where its key is set" in looked_at
+
+        # With the key of whoever asks for it: without a gap, and for those that come after, too.
+        key.file.write_text(key.private)
+        key.file.chmod(0o600)
+        moved = key.file.rename(machine.folder / "elsewhere.txt")
+        done = machine.run("restart", "x", SOPS_AGE_KEY_FILE=str(moved))
+        assert done.returncode == 0, done.stderr
+        assert not (machine.data("x") / "session.env").exists()
+        pid = machine.status("x")["pid"]
+        assert machine.status("x")["reason"] == ""
+        kill(pid)
+        until(
+            lambda: (
+                machine.status("x")["state"] == "RECORDING" and machine.status("x")["pid"] != pid
+            )
+        )
+        assert machine.status("x")["reason"] == ""
         machine.run("stop", "x")

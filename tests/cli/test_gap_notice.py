@@ -14,8 +14,9 @@ from kline_ops.cli.gap_notice import send
 from kline_ops.clock import SystemClock
 from kline_ops.errors import ConfigError
 from kline_ops.market.interval import DAY_MS, HOUR_MS
-from kline_ops.market.timestamp import to_text
+from kline_ops.market.timestamp import to_ms, to_text
 from tests.alerts.hook import Webhook
+from tests.support.machine import Machine
 
 MESSAGE = Message(Level.WARNING, "x: 2 missing", "03:00, 04:00", {"Owed": "24"})
 
@@ -46,6 +47,7 @@ def test_all_channels_of_the_stream_are_told(tmp_path: Path, hooks: list[Webhook
     assert [len(hook.posted) for hook in hooks] == [1, 0, 1]
     assert stream.titles == ["x: 2 missing"]
     assert other.posted[0][1]["session"] == "x"
+    assert abs(to_ms(other.posted[0][1]["ts"]) - SystemClock().wall_ms()) < 60_000
 
 
 def test_one_that_fails_is_told_and_holds_up_no_other(
@@ -75,6 +77,36 @@ def test_nobody_is_to_be_told(tmp_path: Path) -> None:
     assert raised.value.one_line() == (
         "credentials.sops_mainnet: x has no alert channel. Try: a Slack webhook there"
     )
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+@pytest.mark.parametrize("words", [["--until", "now"], ["--digest"]])
+def test_a_finding_is_one_whoever_hears_of_it(
+    machine: Machine, missing: int, words: list[str]
+) -> None:
+    """Nobody to tell it to is an error of its own where nothing is missing: from the first run on."""
+    folder = machine.folder
+    path = config(folder, {"sops_testnet": "https://hooks.slack.com/services/T/B/SECRET"})
+    path.write_text(path.read_text() + f"data_dir: {folder}\n")
+    candles(folder, hidden=missing)
+    ran = machine.run("analyze-gaps", "x", "--config", "x.yml", "--quiet", "--notify", *words)
+    assert ran.returncode == (1 if missing else 2)
+    assert ran.stderr == (
+        "kline-ops: credentials.sops_mainnet: x has no alert channel. Try: a Slack webhook there\n"
+    )
+    found = "missing 1," in ran.stdout or "1 missing" in ran.stdout
+    assert found == bool(missing), ran.stdout
+
+
+def candles(folder: Path, *, hidden: int) -> None:
+    """Those of yesterday and today, less one of yesterday's."""
+    now = SystemClock().wall_ms()
+    today = now // DAY_MS * DAY_MS
+    opens = range(today - DAY_MS, now // HOUR_MS * HOUR_MS, HOUR_MS)
+    gap = today - 3 * HOUR_MS if hidden else None
+    rows = [f"{to_text(at)},1,1,1,1,1\n" for at in opens if at != gap]
+    head = "timestamp,open,high,low,close,volume\n"
+    (folder / "candles_BTCUSDT_1h.csv").write_text(head + "".join(rows))
 
 
 @pytest.mark.parametrize("missing", [0, 1])

@@ -104,6 +104,21 @@ def test_no_secret_of_an_address_is_written_or_said(machine: Machine) -> None:
         assert "dXNlcjpoaWRkZW4" not in text, place
 
 
+def test_who_begins_it_is_told_of_those_in_clear_text(machine: Machine) -> None:
+    with ExchangeThread() as exchange:
+        config(machine, exchange.server.ws_url, exchange.rest_url)
+        begun = ("x", "--config", "x.yml")
+        told = machine.run("start", *begun).stderr
+        assert told.startswith(f"kline-ops: warning: {machine.folder / 'x.yml'} holds secrets in")
+        assert "hidden" not in told
+        assert machine.run("start", *begun).stderr == ""  # it runs already
+        machine.run("stop", "x")
+        child = machine.begin("run", *begun)
+        until(lambda: machine.status("x")["pid"] == child.pid)
+        child.terminate()
+        assert child.communicate(timeout=10)[1] == told
+
+
 def test_what_nobody_expected_is_told_without_secrets(machine: Machine) -> None:
     """The name of a file may be an address as well."""
     refused = machine.run("analyze-gaps", "https://u:hidden@host/candles.csv?token=hidden")

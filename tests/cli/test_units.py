@@ -181,3 +181,11 @@ def test_secrets_of_the_environment_are_named_and_not_written(
     assert ran.returncode == 0
     assert "SECRET" not in ran.stdout + ran.stderr
     assert "HTTPS_PROXY, KLINE_OPS__CREDENTIALS__SOPS_HB" in ran.stderr
+
+
+def test_for_the_machine_and_for_a_user_at_once(machine: Machine, config: Path) -> None:
+    words = ["units", "mine", "--config", "mine.yml", "--systemd"]
+    for both in (["--system", "--user"], ["--user", "--system"]):
+        ran = machine.run(*words, *both)
+        assert (ran.returncode, ran.stdout) == (2, "")
+        assert ran.stderr == "kline-ops: --system and --user at once. Try: one of them\n"

@@ -81,6 +81,7 @@ def test_the_one_for_tmux(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "ops.sessions.resilience-tmux.command is left alone" in warning
     assert [note.partition(" has no effect: ")[0] for note in told.notes] == [
         "websocket.proactive", "logger.icons",
+        "ops.sessions.resilience-tmux.backend",
     ]  # fmt: skip
 
 

@@ -351,7 +351,7 @@ def test_what_can_not_be_done_without_is_waited_for(
     hurry = {"secrets": Secrets.TRIED, "patience": 0.1}
     key.encrypt(tmp_path / "slack.sops.yml", SLACK)
     tried = load_settings("x", path, {}, **hurry)
-    assert tried.lacks_secrets
+    assert tried.lacks_secrets.startswith("sops did not decrypt ")
     assert "within 0.1 s" in tried.warnings[0]
     key.encrypt(tmp_path / "slack.sops.yml", SLACK + "record: {grace: 1}\n")
     waited_for = load_settings("x", path, {}, **hurry)
@@ -425,3 +425,21 @@ def test_a_traceback_tells_none_of_it_with_all_its_variables(
     text = "".join(line for line in trace.format() if "test_sops" not in line)
     assert "'sops_mainnet': …" in text
     assert "hidden" not in text.replace(repr({"KLINE_OPS__CREDENTIALS__SOPS_X": HOOK}), "")
+
+
+def test_a_section_that_sops_breaks_down_over(
+    tmp_path: Path, key: AgeKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = key.encrypt(tmp_path / "slack.sops.yml", SLACK)
+    panic = "panic: runtime error: index out of range [0]\\n\\ngoroutine 1 [running]:\\nmain.main()"
+    found(tmp_path, monkeypatch, f"#!/bin/sh\nprintf '{panic}' >&2\nexit 2\n".encode())
+    told = refused(config(tmp_path)).one_line()
+    assert told.startswith(f"sops breaks down over {path}: its section `sops` is not as sops has")
+    assert "goroutine" not in told
+
+
+def test_why_there_is_no_key_is_told_to_the_end(tmp_path: Path, key: AgeKey) -> None:
+    key.encrypt(tmp_path / "slack.sops.yml", SLACK)
+    key.file.unlink()
+    told = str(refused(config(tmp_path)))
+    assert told.endswith(f"open {key.file}: no such file or directory"), told
