@@ -37,7 +37,7 @@ ctl start kline-ops-demo.service; echo "start: $?"
 echo "active: $(show ActiveState)"
 until_so '[ "$(show StatusText)" = RECORDING ]'
 entry="$XDG_STATE_HOME/kline-ops/sessions/demo.json"
-echo "unit: $(sed -n 's/.*"unit": "\\(.*\\)".*/\\1/p' "$entry")"
+echo "unit: $(sed -n 's/.*"unit": "\\([^"]*\\)".*/\\1/p' "$entry")"
 echo "watchdog: $(ctl is-active kline-ops-demo-watchdog.service)"
 ctl restart kline-ops-demo.service; echo "restart: $?"
 until_so '[ "$(show StatusText)" = RECORDING ]'
