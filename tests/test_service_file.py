@@ -70,8 +70,8 @@ def test_a_session_that_is_idle_has_lock_and_file_back_within_two_seconds(tmp_pa
         assert lock.exists()
 
     trial = run_trial(
-        tmp_path, 3_700, script,
-        binance__stream__timeframe="1h", start_ms=to_ms("2026-01-01T00:10:00Z"),
+        tmp_path, 1_000, script,
+        binance__stream__timeframe="1h", start_ms=to_ms("2026-01-01T00:50:00Z"),
     )  # fmt: skip
     assert trial.rows() == trial.truth()
     # Once, or more often where the folder was removed while it was made anew.

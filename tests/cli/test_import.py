@@ -370,7 +370,9 @@ def test_on_a_terminal_there_is_a_bar_and_the_sum_stays(machine: Machine) -> Non
     os.close(controller)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize("way", ["appended", "merged", "anew"])
 def test_an_end_in_the_middle_leaves_a_good_file_and_another_run_goes_on(
     machine: Machine, number: signal.Signals, way: str

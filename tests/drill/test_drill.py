@@ -136,20 +136,6 @@ def test_the_whole_drill(machine: Machine) -> None:
     assert told["total"]["owed"] > 60 * pace.CANDLE
 
 
-def test_a_short_drill_without_backfill_puts_each_loss_down_to_its_fault(machine: Machine) -> None:
-    ran = machine.run(
-        "drill", "--no-backfill", "--only", "refuse,withhold,kill-9,garbled-row", "--seconds", "16",
-        "--json", "--keep", "kept",
-    )  # fmt: skip
-    told = json.loads(ran.stdout)
-    assert ran.returncode == (1 if told["findings"] else 0)
-    assert {hole["fault"] for hole in told["holes"]} >= {"refuse", "withhold"}
-    assert told["total"]["rest"] == 0
-    assert told["total"]["lost"] >= 2
-    assert untrue(told) == []
-    assert (machine.folder / "kept" / "data" / "candles_BTCUSDT_1s.csv").exists()
-
-
 def untrue(told: dict[str, Any]) -> list[dict[str, Any]]:
     """Holes that are put down to the wrong cause. Where others run at once, the process stands still."""
     return [hole for hole in told["holes"] if not hole["true"] and hole["cause"] != "hung"]
