@@ -24,7 +24,7 @@ import msgspec
 
 from kline_ops.clock import Clock
 from kline_ops.places import machine_folder
-from kline_ops.resilience.allowance import WEIGHT_PER_MINUTE, Allowance, What
+from kline_ops.resilience.allowance import WEIGHT_PER_MINUTE, Allowance, Usage, What
 from kline_ops.worker import Worker
 
 #: Seconds that the file may take; a disk that hangs holds up nobody for longer.
@@ -79,6 +79,12 @@ class Budget:
     def used(self, weight: int) -> None:
         """The exchange says how much weight it has counted in this minute."""
         self._change(lambda books, now_ms: books.used(weight, now_ms))
+
+    def usage(self) -> Usage:
+        """What is used, as this process knew it when it asked last; reads no file, and never waits."""
+        limit = _WEIGHT_PER_MINUTE.get(self._venue, WEIGHT_PER_MINUTE)
+        with self._guard:
+            return self._known.usage(self._clock.wall_ms(), limit)
 
     def _change(self, change: _Change, *, durable: bool = False) -> float | None:
         """Change the books, in the file if that answers in time, else in memory only."""

@@ -90,10 +90,11 @@ class MemoryHigh(Event, frozen=True, kw_only=True):
 
 
 class Connected(Event, frozen=True, kw_only=True):
-    """A handshake succeeded. It proves nothing yet."""
+    """A handshake succeeded, after ``seconds``. It proves nothing yet."""
 
     connection: int
     endpoint: str
+    seconds: float = 0.0
 
 
 class Live(Event, frozen=True, kw_only=True):

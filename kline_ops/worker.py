@@ -8,6 +8,7 @@ the process: the thread is a daemon, so that nothing waits for a call that does 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, wait
 from queue import SimpleQueue
@@ -15,6 +16,9 @@ from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+#: Seconds that a long piece of work may hold the interpreter, and for how long it lets go of it then.
+_HELD, _LET_GO = 0.0025, 0.0001
 
 _Job = tuple[Future[object], Callable[[], object]]
 
@@ -55,6 +59,22 @@ class Worker(Executor):
             del job
 
 
+class Breath:
+    """Lets the event loop go on beside a long piece of work in Python: call it between two steps.
+
+    Python takes the interpreter from a thread only after 5 ms, each time that the loop wants it.
+    """
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+
+    def __call__(self) -> None:
+        """Let go of the interpreter, where it was held for a while."""
+        if time.perf_counter() - self._last >= _HELD:
+            time.sleep(_LET_GO)  # nothing at all would give it back to this thread
+            self._last = time.perf_counter()
+
+
 class HangsError(Exception):
     """A call has not come back."""
 
@@ -68,6 +88,11 @@ class Patient:
     def __init__(self, name: str) -> None:
         self._name = name
         self._hanging: Future[object] | None = None
+
+    @property
+    def hangs(self) -> bool:
+        """Has a call not come back yet?"""
+        return self._hanging is not None and not self._hanging.done()
 
     def call(self, seconds: float, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """What it answers, or raises.

@@ -271,3 +271,22 @@ def test_a_process_that_is_killed_while_it_takes_leaves_a_good_file(path: Path) 
     if path.exists():
         json.loads(path.read_bytes())
     assert Budget(path, "mainnet", ToldClock()).connect() <= 2.2
+
+
+def test_what_is_used_is_known_without_the_file(path: Path) -> None:
+    clock = ToldClock(NOW + 15_000)
+    budget, other = Budget(path, "us", clock), Budget(path, "us", clock)
+    assert budget.usage() == (0, 960, 0, 140, 0)
+    budget.connect()
+    budget.request(10)
+    other.request(20)
+    assert budget.usage() == (10, 960, 1, 140, 0)
+    budget.request(1)  # it meets what the other one has asked for
+    path.unlink()
+    assert budget.usage() == (31, 960, 1, 140, 0)
+    budget.refused("request", 90)
+    assert budget.usage().banned_until_ms == NOW + 105_000
+    clock.now_ms += MINUTE
+    assert budget.usage() == (0, 960, 0, 140, NOW + 105_000)
+    clock.now_ms += MINUTE
+    assert budget.usage().banned_until_ms == 0

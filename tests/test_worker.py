@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from kline_ops.worker import HangsError, Patient, Worker
+from kline_ops.worker import Breath, HangsError, Patient, Worker
 
 
 class Thing:
@@ -172,3 +172,17 @@ def test_what_hangs_is_waited_for_so_long_and_costs_one_thread() -> None:
     assert patient.call(10.0, pow, 2, 4) == 16
     with pytest.raises(ZeroDivisionError):
         patient.call(10.0, divmod, 1, 0)
+
+
+def test_a_breath_is_taken_only_where_the_interpreter_was_held_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, slept = [0.0], []
+    monkeypatch.setattr("kline_ops.worker.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("kline_ops.worker.time.sleep", slept.append)
+    breathe = Breath()
+    for _ in range(100):
+        now[0] += 0.001
+        breathe()
+    assert len(slept) == 33
+    assert 0.0 < slept[0] < 0.001

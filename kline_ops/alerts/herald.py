@@ -212,6 +212,10 @@ class Herald:
     def _pace(self, topic: Topic) -> Pace:
         return Pace(floor=self._floor, settle=min(_SETTLE.get(topic, Pace().settle), self._floor))
 
+    def open_topics(self) -> frozenset[str]:
+        """What is not well now, told or not."""
+        return frozenset(t.value for t, m in self._matters.items() if m.incident.in_trouble)
+
     # -- what outlives the process ----------------------------------------------------------------
 
     def memory(self, now: float) -> Memory:

@@ -81,6 +81,16 @@ class AlertManager:
         """The keys that have a channel of their own."""
         return frozenset(outlet.key for outlet in self._outlets if outlet.key is not None)
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Where messages go: all that may be told of it."""
+        return tuple(dict.fromkeys(outlet.host for outlet in self._outlets))
+
+    def figures(self) -> tuple[int, int, int]:
+        """How many messages wait, how many may, and how many were lost."""
+        each = [outlet.figures() for outlet in self._outlets]
+        return sum(e[0] for e in each), sum(e[1] for e in each), sum(e[2] for e in each)
+
     def send(self, message: Message, *, key: str | None = None) -> None:
         """Hand a message over, and return at once. Never raises; never waits for a channel."""
         try:

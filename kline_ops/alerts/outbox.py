@@ -71,7 +71,9 @@ class Outbox:
 
     def __init__(self, draw: Callable[[], float], *, most: int = 100) -> None:
         self._draw = draw
-        self._most = most
+        self.most = most
+        #: All that were lost since this process began.
+        self.lost_ever = 0
         self._waiting: list[Letter] = []
         self._aside: list[Letter] = []
         self._limiter = RateLimiter(_BURST, _RATE)
@@ -93,7 +95,7 @@ class Outbox:
     def put(self, message: Message, at_ms: int) -> None:
         """Add a message that is true at ``at_ms``."""
         self._waiting.append(Letter(message, at_ms, at_ms))
-        if len(self._waiting) > self._most:
+        if len(self._waiting) > self.most:
             self._make_room()
 
     def withdraw(self) -> list[Letter]:
@@ -105,7 +107,7 @@ class Outbox:
     def resume(self, letters: list[Letter]) -> None:
         """Go on with what somebody else has withdrawn: before all that came since."""
         self._waiting[:0] = [replace(letter, aside=False) for letter in letters]
-        while len(self._waiting) > self._most:
+        while len(self._waiting) > self.most:
             self._make_room()
 
     def wait(self, now: float) -> float:
@@ -158,7 +160,7 @@ class Outbox:
         else:
             self._aside.append(replace(done.letter, aside=True))
             self._aside_until = now + _ASIDE
-            if len(self._aside) > self._most:
+            if len(self._aside) > self.most:
                 _merge(self._aside)
         if begins or (self._spell_lost and not self._spell_told):
             self._spell_told = self._spell_lost
@@ -179,6 +181,7 @@ class Outbox:
 
     def _lose(self, letter: Letter) -> None:
         self.lost += letter.times
+        self.lost_ever += letter.times
         self._spell_lost += letter.times
         if self._lost_since_ms is None:
             self._lost_since_ms = letter.since_ms

@@ -49,6 +49,10 @@ class Outlet:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
+    def figures(self) -> tuple[int, int, int]:
+        """How many messages wait, how many may, and how many were lost."""
+        return len(self._outbox), self._outbox.most, self._outbox.lost_ever
+
     def put(self, message: Message, at_ms: int) -> None:
         """Queue a message."""
         with self._changed:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kline_ops.config.model import Alerts, Config, WatchdogKeys
+from kline_ops.config.paths import textfile_of
 from kline_ops.errors import EXIT_USAGE, ConfigError, SessionError
 from kline_ops.ops.guard import Ward
 from kline_ops.watch.registry import KnownSession, find_session
@@ -31,12 +32,19 @@ class Watched:
     #: None where it can not be read; ``problem`` says why.
     config: Config | None
     problem: str
+    #: What is found, for node_exporter; None: not wanted.
+    textfile: Path | None
     #: The same, found anew.
     again: Callable[[], Watched]
 
 
 def find_watched(
-    name: str, config: Path | None, *, interval: float | None, max_age: float | None
+    name: str,
+    config: Path | None,
+    *,
+    interval: float | None,
+    max_age: float | None,
+    textfile: Path | None = None,
 ) -> Watched:
     """The session of this name: as it was started, or as its config says where it was not yet.
 
@@ -66,6 +74,8 @@ def find_watched(
     if settings is not None and keys.state_file is not None:
         path = settings.data_dir / keys.state_file
         other = path if path != own else None
+    if textfile is None and settings is not None and keys.textfile is not None:
+        textfile = settings.data_dir / textfile_of(keys.textfile)
     age = max_age or keys.max_heartbeat_age
     return Watched(
         name=name,
@@ -76,7 +86,10 @@ def find_watched(
         floor=floor,
         config=None if settings is None else settings.config,
         problem=problem,
-        again=lambda: find_watched(name, config, interval=interval, max_age=max_age),
+        textfile=textfile,
+        again=lambda: find_watched(
+            name, config, interval=interval, max_age=max_age, textfile=textfile
+        ),
     )
 
 

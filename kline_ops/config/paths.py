@@ -33,3 +33,17 @@ def path_of(text: str | Path, field: str = "") -> Path:
     if path is None or "\0" in told:
         raise ConfigError("holds a character that no path can", field=field, hint="remove it")
     return path
+
+
+def textfile_of(told: str | Path, field: str = "") -> Path:
+    """Where a watchdog leaves what it finds.
+
+    Raises:
+        ConfigError: it can be no path, or is none that node_exporter reads.
+    """
+    path = path_of(told, field)
+    if path.suffix != ".prom":
+        raise ConfigError(
+            f"{path}: node_exporter reads *.prom only", field=field, hint=f"{path.stem}.prom"
+        )
+    return path

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.http11 import Response
+from websockets.typing import DataLike
 
 from kline_ops.causes import root_cause
 from kline_ops.clock import Clock
@@ -35,7 +36,8 @@ _BURST, _PER_SECOND = 2, 1.0
 _STAY_AWAY = frozenset({429, 418})
 _STAY_AWAY_SECONDS = 60.0
 
-_log = logging.getLogger(__name__)
+#: The logger that the library would use itself.
+_library = logging.getLogger("websockets.client")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,29 @@ class _OneAttempt(connect):
         return exc
 
 
+class _Socket(ClientConnection):
+    """Says when a ping of ours was answered: the library's keepalive keeps that to itself."""
+
+    #: Called with the seconds from a ping to its pong.
+    on_pong: Callable[[float], None] | None = None
+
+    async def ping(self, data: DataLike | None = None) -> Awaitable[float]:
+        """Send a ping, as the library does; a signature of it, and what its keepalive calls."""
+        pong = await super().ping(data)
+        if isinstance(pong, asyncio.Future):
+            pong.add_done_callback(self._answered)
+        return pong
+
+    def _answered(self, pong: asyncio.Future[float]) -> None:
+        if self.on_pong is not None and not pong.cancelled() and pong.exception() is None:
+            self.on_pong(pong.result())
+
+
 class Connection:
-    """Run it once; it calls back on the event loop, in order."""
+    """Run it once; it calls back on the event loop, in order.
+
+    ``number``: what the library says of it is logged with this as ``connection``.
+    """
 
     def __init__(
         self,
@@ -85,12 +108,16 @@ class Connection:
         clock: Clock,
         on_open: Callable[[], None],
         on_frame: Callable[[Any], None],
+        on_pong: Callable[[float], None] | None = None,
+        number: int | None = None,
     ) -> None:
         self.url = url
         self._options = options
         self._clock = clock
         self._on_open = on_open
         self._on_frame = on_frame
+        self._on_pong = on_pong
+        self._logger = logging.LoggerAdapter(_library, {"connection": number})
         self._socket: ClientConnection | None = None
         self._closing: asyncio.Task[None] | None = None
         self._messages = RateLimiter(_BURST, _PER_SECOND)
@@ -110,6 +137,8 @@ class Connection:
         except ValueError:
             # Of the library, about a port that is no number; its words may hold a password.
             return Ending(None, "its proxy's address is no good: see HTTPS_PROXY and ALL_PROXY")
+        if isinstance(self._socket, _Socket):
+            self._socket.on_pong = self._on_pong
         try:
             self._on_open()
             ending = await self._deliver(self._socket)
@@ -192,6 +221,8 @@ class Connection:
             compression=None,
             ssl=options.tls if self.url.startswith("wss:") else None,
             proxy=None if is_loopback(self.url) else True,
+            logger=self._logger,
+            create_connection=_Socket,
         )
 
     async def _deliver(self, socket: ClientConnection) -> Ending:

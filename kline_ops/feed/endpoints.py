@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from kline_ops import events
 from kline_ops.events import Event
+from kline_ops.feed.figures import Address
 from kline_ops.resilience.circuit_breaker import Breaker, BreakerState
 
 #: HTTP statuses that are lasting for a host.
@@ -42,6 +43,8 @@ class _Endpoint:
     url: str
     rank: int
     breaker: Breaker
+    #: Attempts that brought no data, or not for long, since the feed was begun.
+    failed: int = 0
     refused_at: float | None = None
     #: When it was last in use or probed (monotonic seconds).
     left_at: float = field(default=float("-inf"))
@@ -105,6 +108,7 @@ class Endpoints:
         """An attempt at this address brought no data, or not for long."""
         each = self._all[url]
         each.left_at = now
+        each.failed += 1
         if lasting:
             each.refused_at = now
         was_closed = each.breaker.state is BreakerState.CLOSED
@@ -133,6 +137,18 @@ class Endpoints:
         return self._steers and all(
             each.breaker.state is BreakerState.OPEN and not each.breaker.allows(now)
             for each in self._all.values()
+        )
+
+    def figures(self) -> tuple[Address, ...]:
+        """Each address, in the order of preference; a breaker that steers nobody is told as closed."""
+        return tuple(
+            Address(
+                url,
+                (each.breaker.state if self._steers else BreakerState.CLOSED).value,
+                each.breaker.failures,
+                each.failed,
+            )
+            for url, each in self._all.items()
         )
 
     def stays(self, url: str, want: int) -> bool:

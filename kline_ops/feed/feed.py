@@ -7,6 +7,7 @@ connections themselves are run by ``relay.py``, as ``plan.py`` decides.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from kline_ops.feed.attempts import Attempts
 from kline_ops.feed.connection import Options
 from kline_ops.feed.endpoint import stream_url
 from kline_ops.feed.endpoints import BreakerOptions, Endpoints
+from kline_ops.feed.figures import FeedFigures
 from kline_ops.feed.gate import Gate
 from kline_ops.feed.leftovers import Leftovers
 from kline_ops.feed.plan import SHUTDOWN, Plan, Timing
@@ -78,7 +80,8 @@ class Feed:
         self._leftovers = Leftovers(bus, clock, options.timing.linger)
         self._make()
         self.rejects = Rejects()
-        self.messages = 0
+        #: Frames, and updates of candles among them, since this process began.
+        self.messages = self.klines = 0
         self._heard_at: float | None = None
 
     def _make(self, last_number: int = 0) -> None:
@@ -174,6 +177,20 @@ class Feed:
         at = self._plan.excused_at()
         return at is not None and self._clock.monotonic() - at < self._options.timing.stall
 
+    def figures(self) -> FeedFigures:
+        """How it stands, for whoever looks at it; cheap."""
+        now, plan, pong = self._clock.monotonic(), self._plan, self._relay.pong
+        links = (*plan.links.values(), *self._leftovers.links.values())
+        return FeedFigures(
+            connections=Counter(link.state.value for link in links),
+            attempts=plan.last_number,
+            retry_in=plan.retry_in(now),
+            heard_ago=None if self._heard_at is None else now - self._heard_at,
+            pong_ago=None if pong is None else now - pong[0],
+            latency=None if pong is None else pong[1],
+            addresses=plan.attempts.endpoints.figures(),
+        )
+
     async def close(self) -> None:
         """Close everything, within a bounded time."""
         self._closed = True
@@ -213,6 +230,7 @@ class Feed:
             foreign = kline.symbol not in self._symbols
             raise FrameRejected("wrong symbol" if foreign else "wrong interval")
         messages.check(kline, stream.interval)
+        self.klines += 1
         self._on_kline(kline)
         self._heard_at = self._clock.monotonic()
         if number in self._leftovers.links:

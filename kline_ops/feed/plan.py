@@ -144,6 +144,12 @@ class Plan:
         """The connections that deliver."""
         return [x for x in self.links.values() if x.state in {State.LIVE, State.DRAINING}]
 
+    def retry_in(self, now: float) -> float:
+        """Seconds until the next attempt; 0 while none is to be made, or has to wait."""
+        if len(self._staying()) >= self._want:
+            return 0.0
+        return max(0.0, self.attempts.retry_at - now)
+
     def excused_at(self) -> float | None:
         """When REST said last that the market is quiet (monotonic seconds)."""
         return self._silence.excused_at()
@@ -154,7 +160,9 @@ class Plan:
         link.state = turn(link.state, Turn.OPENED)
         link.opened_at = link.heard_at = now
         link.proof_at = now + self._timing.proof
-        return [Tell(events.Connected(connection=link.number, endpoint=link.endpoint))]
+        seconds = round(now - link.began, 3)
+        told = events.Connected(connection=link.number, endpoint=link.endpoint, seconds=seconds)
+        return [Tell(told)]
 
     def _delivered(
         self, link: Link, stream: str, closed_ms: int | None, now: float, now_ms: int

@@ -17,6 +17,8 @@ class Rejects:
 
     def __init__(self) -> None:
         self.total = 0
+        #: Of all that came, for metrics; bounded like the rest.
+        self.by_reason: dict[str, int] = {}
         self._since: dict[str, int] = {}
         self._quiet_until: dict[str, float] = {}
         #: When the first and the last one came that were not told, and what the last one was.
@@ -28,6 +30,7 @@ class Rejects:
         if reason not in self._since and len(self._since) >= 100:
             reason = "other"
         self._since[reason] = self._since.get(reason, 0) + 1
+        self.by_reason[reason] = self.by_reason.get(reason, 0) + 1
         first, *_ = self._untold.get(reason, (now,))
         self._untold[reason] = first, now, frame[:_SAMPLE]
         if now < self._quiet_until.get(reason, now):

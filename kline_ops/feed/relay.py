@@ -84,6 +84,8 @@ class Relay:
         self._timer: asyncio.TimerHandle | None = None
         self._wake_at = float("inf")
         self._begun = self._closed = False
+        #: When a ping of ours was answered last (monotonic seconds), and how long (s) that took.
+        self.pong: tuple[float, float] | None = None
         #: What broke it; None while it is whole.
         self.fault: Exception | None = None
 
@@ -197,7 +199,7 @@ class Relay:
             await self._gate.pass_(lambda wait: self._tell_delay(endpoint, wait))
             ending = await self._connect(number, endpoint)
         except Exception as error:  # noqa: BLE001 - the boundary of a connection's task: one more way to end
-            _log.exception("connection %d failed", number)
+            _log.exception("connection %d failed", number, extra={"connection": number})
             ending = Ending(None, f"internal error: {error}")
         self._connections.pop(number, None)
         del self._tasks[number]
@@ -216,9 +218,14 @@ class Relay:
             clock=self._clock,
             on_open=lambda: self.apply(rules.Opened(number)),
             on_frame=lambda frame: on_frame(number, frame),
+            on_pong=self._note_pong,
+            number=number,
         )
         self._connections[number] = connection
         return await connection.run()
+
+    def _note_pong(self, latency: float) -> None:
+        self.pong = self._clock.monotonic(), latency
 
     def _tell_ban(self, seconds: float, reason: str) -> None:
         now_ms = self._now_ms(self._clock.monotonic())

@@ -20,15 +20,13 @@ from typing import Self, TypeVar
 from kline_ops.errors import InputError
 from kline_ops.gaps.read import merging
 from kline_ops.market.candle import HEADERS, Columns, row_open_ms
+from kline_ops.market.halving import LONGEST_ROW, end_of_lines, place_of
 
 T = TypeVar("T")
 
 #: A merge takes milliseconds; a file that is rewritten for longer than this is not ours.
 _TRIES, _BETWEEN = 40, 0.05
-_LONGEST_LINE = 512
 _BLOCK = 1 << 20
-_DATE_WIDTH = len("2026-11-29")
-_begins_with_a_date = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T").match
 
 
 class DayFile:
@@ -45,7 +43,7 @@ class DayFile:
         self._path = str(path)
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            head = self._read(0, _LONGEST_LINE).partition(b"\n")[0]
+            head = self._read(0, LONGEST_ROW).partition(b"\n")[0]
         except OSError as error:  # of a directory, only reading fails
             raise InputError(f"cannot read {path}: {error.strerror}") from None
         self._columns: Columns = next(
@@ -113,9 +111,9 @@ class DayFile:
         raise InputError(f"{self._path}: no candle in it", hint="a file that has rows")
 
     def _rows(self, size: int, day: bytes, next_day: bytes, known: str) -> bytes:
-        size = self._end_of_lines(size)
-        start = self._place(size, day)
-        end = None if start is None else self._place(size, next_day)
+        size = end_of_lines(self._read, size)
+        start = place_of(self._read, size, day)
+        end = None if start is None else place_of(self._read, size, next_day)
         if start is not None and end is not None and start <= end:
             data = self._read(start, end - start)
             if hashlib.sha256(data).hexdigest() == known:
@@ -128,42 +126,6 @@ class DayFile:
 
     def _whole(self, lines: list[bytes]) -> bytes:
         return b"".join(line for line in lines if row_open_ms(line, self._columns) is not None)
-
-    def _end_of_lines(self, size: int) -> int:
-        """Where the last line ends that has an end: one may be on its way to the disk."""
-        look = max(0, size - _LONGEST_LINE)
-        end = self._read(look, size - look).rfind(b"\n") + 1
-        return look + end if end else size
-
-    def _place(self, size: int, date: bytes) -> int | None:
-        """Where the first line begins that is not before this date; None if that can not be told."""
-        low, high = 0, size
-        while low < high:
-            start, line = self._line_around((low + high) // 2, low)
-            if not line.endswith(b"\n"):
-                return None
-            if not _begins_with_a_date(line):
-                if start:
-                    return None
-                low = len(line)  # the header is before every date
-            elif line[:_DATE_WIDTH] < date:
-                low = start + len(line)
-            else:
-                high = start
-        return low
-
-    def _line_around(self, at: int, low: int) -> tuple[int, bytes]:
-        """Where the line begins that this byte is in, and the line; empty if it is too long for a row.
-
-        A line begins at ``low``.
-        """
-        look = max(low, at - _LONGEST_LINE)
-        data = self._read(look, at - look + _LONGEST_LINE)
-        start = data.rfind(b"\n", 0, at - look) + 1
-        if not start and look > low:
-            return look, b""
-        end = data.find(b"\n", start) + 1
-        return look + start, data[start:end] if end else b""
 
     def _read(self, offset: int, length: int) -> bytes:
         return os.pread(self._fd, length, offset)

@@ -66,6 +66,16 @@ class Journal:
         #: What was put right, as (what, where bytes that were taken out are kept); for one event.
         self.repaired: tuple[str, Path] | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes of the candle file that are good, as of the last write."""
+        return self._size
+
+    @property
+    def last_ms(self) -> int | None:
+        """Open time of the newest candle in the file; None while it has none."""
+        return self._last_ms
+
     def lock(self) -> None:
         """Become the file's only recorder.
 

@@ -57,8 +57,10 @@ class Outbox:
         self, journal: Journal, most: int, on_written: OnWritten, *, bus: Bus, clock: Clock
     ) -> None:
         self.waiting: list[Waiting] = []
-        self._journal = journal
-        self._most = most
+        #: How many candles may wait, and how many were turned away for want of room.
+        self.most = most
+        self.dropped = 0
+        self.journal = journal
         self._on_written = on_written
         self._bus = bus
         self._clock = clock
@@ -80,7 +82,7 @@ class Outbox:
         """
         while True:
             try:
-                contents = await self._in_worker(self._journal.open)
+                contents = await self._in_worker(self.journal.open)
             except JournalError as error:
                 if not error.transient:
                     raise
@@ -98,7 +100,7 @@ class Outbox:
 
     def is_full(self) -> bool:
         """Is there no room for another candle? Told once while the disk takes none."""
-        full = len(self.waiting) >= self._most
+        full = len(self.waiting) >= self.most
         if full and not self.overflowed and self._error is not None:
             self._bus.emit(events.BacklogFull(waiting=len(self.waiting)))
         self.overflowed = full
@@ -151,7 +153,7 @@ class Outbox:
             reason = "the disk does not answer" if isinstance(error, TimeoutError) else str(error)
             _log.error("%d candles could not be written: %s", len(self.waiting), reason)
         # In the worker, which may still be inside a write of that file; not waited for if it hangs.
-        closing = asyncio.ensure_future(self._in_worker(self._journal.close))
+        closing = asyncio.ensure_future(self._in_worker(self.journal.close))
         await asyncio.sleep(0)  # it is in the queue now
         self._worker.shutdown(wait=False)
         # Not cancelled where it takes longer: the file is closed, and its lock let go, in any case.
@@ -168,14 +170,14 @@ class Outbox:
         self._deadline.set(now, math.inf)
         try:
             if batch:
-                await self._in_worker(self._journal.write, [item.candle for item in batch])
+                await self._in_worker(self.journal.write, [item.candle for item in batch])
             else:
-                await self._in_worker(self._journal.check)
+                await self._in_worker(self.journal.check)
         finally:
             self._writing_since = None
         del self.waiting[: len(batch)]
         self._tell_repair()
-        reread, self._journal.reread = self._journal.reread, None
+        reread, self.journal.reread = self.journal.reread, None
         self._on_written(batch, reread)
         return len(batch)
 
@@ -192,9 +194,9 @@ class Outbox:
             self._bus.emit(events.DiskRecovered(written=written, seconds=seconds))
 
     def _tell_repair(self) -> None:
-        if self._journal.repaired is not None:
-            what, saved_to = self._journal.repaired
-            self._journal.repaired = None
+        if self.journal.repaired is not None:
+            what, saved_to = self.journal.repaired
+            self.journal.repaired = None
             self._bus.emit(events.JournalRepaired(what=what, saved_to=str(saved_to)))
 
     async def _in_worker(self, call: Callable[..., T], *args: object) -> T:

@@ -18,7 +18,7 @@ from kline_ops.market import timestamp
 from kline_ops.market.candle import Candle
 from kline_ops.market.messages import FrameRejected, Kline
 from kline_ops.market.server_time import ServerTime
-from kline_ops.market.span import Span, within, without
+from kline_ops.market.span import Span, common, without
 from kline_ops.market.stream import Stream
 from kline_ops.record.backfill import Backfill, RefusalError
 from kline_ops.record.contents import Contents
@@ -56,10 +56,18 @@ class Figures:
     pursued: int
     #: Those of them that REST was asked for and did not have.
     absent: int
+    #: Missing, and no longer asked for: the exchange itself has none of them.
+    confirmed: int
     #: For how long (s) the newest owed candle has been due; zero or less while it is not.
     overdue_for: float
     disk_error: str | None
     rest_error: str | None
+    #: The candle file: the open time of its newest row, and its bytes.
+    file_last_ms: int | None
+    file_bytes: int
+    #: How many candles may wait for the disk, and how many found no room.
+    room: int
+    dropped: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +210,8 @@ class Recorder:
         late = sum(1 for item in self._outbox.waiting if item.candle.open_ms < overdue_end)
         due = sequence.due(now_ms, self._grace_ms)
         pursued = self._slots(due)
-        absent = sum(self._slots(within(self._filler.absent(), span)) for span in due)
+        confirmed = self._slots(sequence.confirmed)
+        absent = self._slots(common(due, self._filler.absent()))
         next_ms, last, overdue_ms = sequence.next_ms, None, 0
         if next_ms is not None:
             overdue_ms = now_ms - self._grace_ms - self.interval.after(next_ms)
@@ -212,14 +221,19 @@ class Recorder:
             last_ms=last,
             owed=sequence.owed(now_ms),
             on_disk=sequence.taken() - len(self._outbox.waiting),
-            missing=late + pursued + self._slots(sequence.confirmed),
+            missing=late + pursued + confirmed,
             waiting=len(self._outbox.waiting),
             next_due_ms=None if next_ms is None else self.interval.after(next_ms),
             pursued=pursued,
             absent=absent,
+            confirmed=confirmed,
             overdue_for=overdue_ms / 1000.0,
             disk_error=self._outbox.disk_error,
             rest_error=self._filler.error,
+            file_last_ms=self._outbox.journal.last_ms,
+            file_bytes=self._outbox.journal.size,
+            room=self._outbox.most,
+            dropped=self._outbox.dropped,
         )
 
     def is_sound(self) -> bool:
@@ -252,6 +266,7 @@ class Recorder:
 
     def _take(self, candle: Candle, source: str) -> None:
         if self._outbox.is_full():
+            self._outbox.dropped += 1
             return  # it stays missing: REST is asked for it once there is room
         answer = self._sequence.offer(candle)
         if answer.hole is not None:

@@ -9,7 +9,8 @@ as long as it was told, and a bucket never holds more than its capacity.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -26,6 +27,18 @@ _LONGEST_BAN = 3 * 86_400.0
 
 #: What a damaged file may hold beyond this is no count.
 _Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+
+
+class Usage(NamedTuple):
+    """How much of an allowance is used, as far as is known."""
+
+    weight: int
+    weight_limit: int
+    #: Attempts that the bucket has not given back yet, and how many it holds.
+    attempts: int
+    attempts_limit: int
+    #: Until when (wall milliseconds) something is to be left alone; 0: nothing is.
+    banned_until_ms: int
 
 
 class Ban(msgspec.Struct, frozen=True):
@@ -91,6 +104,14 @@ class Allowance(msgspec.Struct):
             del self.bans[what]
             return 0.0
         return (ban.until_ms - now_ms) / 1000
+
+    def usage(self, now_ms: int, limit: int = WEIGHT_PER_MINUTE) -> Usage:
+        """What of it is used now."""
+        self._turn(now_ms)
+        used = _ATTEMPTS - self._bucket(now_ms).tokens(now_ms / 1000)
+        bans = [ban.at(now_ms).until_ms for ban in self.bans.values()]
+        until_ms = max((until for until in bans if until > now_ms), default=0)
+        return Usage(self.weight, limit, math.ceil(used), _ATTEMPTS, until_ms)
 
     def idle(self, now_ms: int) -> bool:
         """Nothing in it counts any more."""

@@ -18,9 +18,10 @@ from kline_ops.alerts import routes
 from kline_ops.alerts.herald import Herald, Sent
 from kline_ops.alerts.outbox import Letter
 from kline_ops.alerts.signs import Look
-from kline_ops.alerts.words import Subject
+from kline_ops.alerts.words import Subject, Topic
 from kline_ops.errors import ConfigError
 from kline_ops.events import Event
+from kline_ops.observe.snapshot import People, Queue
 from kline_ops.session.alerts_file import AlertsFile, Kept, crash_before
 from kline_ops.session.daily_digest import Daily, summary
 from kline_ops.session.parts import Common
@@ -132,6 +133,14 @@ class Alerting:
             # After the end nothing is on its way any more.
             missing = standing.owed - standing.on_disk
             self._tell([self._herald.stopped(event.reason, event.unwritten, missing)])
+
+    def figures(self) -> People:
+        """How it goes with telling, for whoever looks at it; cheap."""
+        waiting, room, lost = self._manager.figures()
+        hosts = self._manager.hosts + (() if self._ping is None else (self._ping.host,))
+        topics = self._herald.open_topics()
+        incidents = {topic.value: topic in topics for topic in Topic}
+        return People(Queue(waiting, room, lost), tuple(dict.fromkeys(hosts)), incidents)
 
     async def close(self) -> None:
         """Let the last words out, within a bounded time."""

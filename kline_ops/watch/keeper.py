@@ -36,6 +36,8 @@ class Standing:
     owed: int
     on_disk: int
     missing: int
+    #: Those of them that the exchange itself has none of.
+    confirmed: int
     #: Candles that wait in memory for the disk.
     waiting: int
     #: Seconds that this machine's clock is ahead of the exchange's; None while that is not known.
@@ -88,6 +90,8 @@ class StateKeeper:
         self._endpoint = shown_url(endpoint)
         self._beat = beat
         self._started_ms = clock.wall_ms()
+        # Asked once: it stays the same, and how it stands is asked for all the time.
+        self._pid_started = started_at()
         self._started = clock.monotonic()
         self._has_been_live = False
         self._counts = Counts(sessions=1)
@@ -98,6 +102,8 @@ class StateKeeper:
         self._stopped = False
         self.last_boundary_ms: int | None = None
         self._before = Counts()
+        #: When the file was replaced last (wall milliseconds); None while it was not yet.
+        self.written_ms: int | None = None
 
     def take_over(self) -> None:
         """Go on with the counts of the process before, as they stand in the file. Reads the disk."""
@@ -173,7 +179,7 @@ class StateKeeper:
             "metadata": {
                 "session": self._session,
                 "pid": os.getpid(),
-                "pid_started": started_at(),
+                "pid_started": self._pid_started,
                 "started_ms": self._started_ms,
                 "heartbeat_interval": self._beat,
                 "endpoint": self._endpoint,
@@ -205,6 +211,7 @@ class StateKeeper:
     def write(self, state: Json) -> None:
         """Replace the file. Raises OSError."""
         write_json(self._path, state)
+        self.written_ms = self._clock.wall_ms()
 
     def _drop(self, number: int) -> None:
         self._live.discard(number)

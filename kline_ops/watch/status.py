@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,13 @@ def look(session: KnownSession, now_ms: int) -> tuple[Word, Json]:
     """The word for a session, and the record that ``status --json`` prints."""
     evidence = gather(session, now_ms)
     word, reason = judge_session(session, evidence, now_ms)
-    record = _record(session, evidence, word, reason, now_ms)
+    running = evidence.taken_by is None and evidence.recorder in {
+        Process.RUNNING,
+        Process.STOPPED,
+    }
+    record = record_of(
+        about(session), evidence.state or {}, word.value, reason, now_ms if running else None
+    )
     return word, {**record, "lock_holder": evidence.lock_holder}
 
 
@@ -75,28 +82,57 @@ def judge_session(session: KnownSession, evidence: Evidence, now_ms: int) -> tup
     return verdict(evidence)
 
 
-def _record(
-    session: KnownSession, evidence: Evidence, word: Word, reason: str, looked_ms: int
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known of a session, whatever becomes of it. Paths are absolute, as text."""
+
+    name: str
+    symbol: str
+    interval: str
+    csv: str
+    log: str
+    command: str
+    endpoint: str
+
+
+def about(session: KnownSession) -> About:
+    """A session by its entry in the registry."""
+    return About(
+        name=session.name,
+        symbol=session.symbol,
+        interval=session.interval,
+        csv=session.csv,
+        log=session.log_file,
+        command=session.command,
+        endpoint=session.endpoint,
+    )
+
+
+def record_of(
+    session: About, state: Json, word: str, reason: str, now_ms: int | None
 ) -> dict[str, Any]:
-    state = evidence.state or {}
+    """What ``status --json`` prints, but for who holds the lock; in the process as from its files. Pure.
+
+    Args:
+        session: which one.
+        state: the content of its state file; empty where there is none.
+        word: ``RECORDING`` or the like.
+        reason: why.
+        now_ms: by this machine's clock; None where it does not run.
+    """
     told = section(state, "metadata")
-    running = evidence.taken_by is None and evidence.recorder in {
-        Process.RUNNING,
-        Process.STOPPED,
-    }
-    now_ms = looked_ms if running else None
     started_ms = told.get("started_ms")
     closed_ms = told.get("last_candle_closed_ms")
     lacks = str(told.get("lacks_secrets") or "") if now_ms is not None else ""
     return {
         "name": session.name,
-        "state": word.value,
+        "state": word,
         "reason": reason or _without_alerts(lacks),
         "pid": told.get("pid") if now_ms is not None else None,
         "symbol": session.symbol,
         "interval": session.interval,
         "csv": session.csv,
-        "log": session.log_file,
+        "log": session.log,
         "command": session.command,
         "endpoint": told.get("endpoint") or session.endpoint,
         "last_candle": state.get("last_candle_time"),

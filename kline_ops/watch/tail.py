@@ -66,7 +66,7 @@ class Tail:
         if self._file is not None:
             read.append(os.fstat(self._file.fileno()))
             yield _backwards(self._file, self._end)
-        for older in _rotated(self._path):
+        for older in rotated(self._path):
             with older:
                 told = os.fstat(older.fileno())
                 # Rotated meanwhile, one that was read already stands under the next name.
@@ -95,7 +95,8 @@ class Tail:
 
 def _open(path: Path) -> BinaryIO | None:
     try:
-        file = path.open("rb")
+        # A FIFO would be waited at for ever.
+        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -104,7 +105,7 @@ def _open(path: Path) -> BinaryIO | None:
     return file
 
 
-def _rotated(path: Path) -> Iterator[BinaryIO]:
+def rotated(path: Path) -> Iterator[BinaryIO]:
     """The rotated files, the youngest (``session.log.1``) first; the caller closes them.
 
     While one is renamed its place is empty for a moment: a missing number does not end the row.
@@ -119,7 +120,7 @@ def _rotated(path: Path) -> Iterator[BinaryIO]:
 
 
 def _youngest(path: Path) -> os.stat_result | None:
-    for file in _rotated(path):
+    for file in rotated(path):
         with file:
             return os.fstat(file.fileno())
     return None
@@ -133,7 +134,7 @@ def _successor(path: Path, read: os.stat_result | None) -> BinaryIO | None:
     # The log first: what is rotated while we look stands further down then, and is known.
     log = after = _open(path)
     opened = [log]
-    for older in _rotated(path):
+    for older in rotated(path):
         opened.append(older)
         told = os.fstat(older.fileno())
         if read is not None and os.path.samestat(told, read):

@@ -139,7 +139,8 @@ def test_a_handshake_proves_nothing_and_data_does() -> None:
     stage = Stage()
     stage.happen(Tick())
     stage.happen(Opened(1), 600.4)
-    assert stage.of(events.Connected) == [events.Connected(connection=1, endpoint="ws://x")]
+    opened = events.Connected(connection=1, endpoint="ws://x", seconds=0.4)
+    assert stage.of(events.Connected) == [opened]
     assert stage.plan.live() == []
     stage.happen(Delivered(1, A), 601.25)
     assert stage.of(events.Live) == [events.Live(connection=1, endpoint="ws://x", seconds=1.25)]

@@ -86,3 +86,13 @@ def test_a_sample_is_short_text_whatever_the_frame_is(frame: bytes, sample: str)
     event = Rejects().count("reason", frame, 0.0)
     assert event is not None
     assert event.sample == sample
+
+
+def test_all_that_came_is_known_by_reason_and_bounded() -> None:
+    rejects = Rejects()
+    for number in range(1_000):
+        rejects.count(f"reason {number}", b"x", 0.0)
+        rejects.count("reason 1", b"x", 0.0)
+    assert sum(rejects.by_reason.values()) == rejects.total == 2_000
+    assert rejects.by_reason["reason 1"] == 1_001
+    assert len(rejects.by_reason) == 101

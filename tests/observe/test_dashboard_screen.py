@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kline_ops.market.candle import HEADER
-from kline_ops.observe.dashboard.candles import last_candles
+from kline_ops.observe.candles import last_candles
 from kline_ops.observe.dashboard.lines import ConsoleLines
 from kline_ops.observe.dashboard.look import UNICODE, Look
 from kline_ops.observe.dashboard.screen import Painter

@@ -15,8 +15,8 @@ from kline_ops.market.messages import Kline
 from kline_ops.observe.dashboard.chart import Row, chart
 from kline_ops.observe.dashboard.lines import Line
 from kline_ops.observe.dashboard.look import ASCII, UNICODE, Look
-from kline_ops.observe.dashboard.snapshot import Snapshot
 from kline_ops.observe.dashboard.view import Shown, frame
+from kline_ops.observe.snapshot import Snapshot
 
 NOW = 1_800_000_000_000
 STATE: dict[str, Any] = {

@@ -56,6 +56,7 @@ STANDING = Standing(
     owed=10,
     on_disk=9,
     missing=1,
+    confirmed=0,
     waiting=0,
     clock_skew=-0.012,
 )

@@ -1,3 +1,4 @@
-"""The dashboard in the pane: what is shown (``snapshot``), how (``view``), and the thread that draws it
-(``screen``). It only looks: nothing of it can hold up a candle.
+"""The dashboard in the pane: how a snapshot is shown (``view``), and the thread that draws (``screen``).
+
+It only looks: nothing of it can hold up a candle.
 """

@@ -10,8 +10,8 @@ from kline_ops.observe.dashboard.chart import Row
 from kline_ops.observe.dashboard.look import Glyphs
 from kline_ops.observe.dashboard.numbers import clock, decimals_of, plain
 from kline_ops.observe.dashboard.panel import spread, width_of
-from kline_ops.observe.dashboard.snapshot import Snapshot
 from kline_ops.observe.dashboard.text import clean
+from kline_ops.observe.snapshot import Snapshot
 from kline_ops.plain import duration
 
 _WORDS = {"recording": styles.GOOD, "stalled": styles.BAD, "stopped": styles.BAD}

@@ -16,15 +16,15 @@ from rich.color import ColorSystem
 from rich.segment import Segment
 
 from kline_ops.market.candle import Candle
+from kline_ops.observe.candles import last_candles
 from kline_ops.observe.dashboard import styles
-from kline_ops.observe.dashboard.candles import last_candles
 from kline_ops.observe.dashboard.chart import Row
 from kline_ops.observe.dashboard.lines import ConsoleLines
 from kline_ops.observe.dashboard.look import Look
 from kline_ops.observe.dashboard.panel import width_of
-from kline_ops.observe.dashboard.snapshot import Snapshot
 from kline_ops.observe.dashboard.terminal import ENTER, LEAVE, Terminal
 from kline_ops.observe.dashboard.view import Shown, frame
+from kline_ops.observe.snapshot import Snapshot
 
 #: Seconds after which Python takes the interpreter from a thread for another one that waits for it: a
 #: frame takes longer to draw, and a message that has come must not wait until it is done.

@@ -19,8 +19,8 @@ from kline_ops.observe.dashboard.log import log_rows
 from kline_ops.observe.dashboard.look import Glyphs, Look
 from kline_ops.observe.dashboard.numbers import clock
 from kline_ops.observe.dashboard.panel import beside, boxed, fit, ruled, spread
-from kline_ops.observe.dashboard.snapshot import Snapshot
 from kline_ops.observe.dashboard.table import Table, missing, price_decimals
+from kline_ops.observe.snapshot import Snapshot
 
 #: Columns from which on there are frames.
 _FRAMED = 60
