@@ -36,7 +36,9 @@ async def record(settings: Settings, journal: Journal, preset: str, *, plain: bo
     supervised = KEEPER_VARIABLE in os.environ
     clock = SystemClock()
     pane = Pane(clock, supervised=supervised, plain=plain)
-    log = Logging(settings.log_file, preset, pane.console)
+    stream = settings.stream
+    about = {"session": settings.name, "symbol": stream.symbol, "interval": stream.interval.name}
+    log = Logging(settings.log_file, preset, pane.console, about)
     # The watchdog may be meant for our supervisor.
     notifier = Notifier(os.environ, (str(os.getpid()), os.environ.get(KEEPER_VARIABLE, "")))
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
 
@@ -27,15 +27,21 @@ LEVELS = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
+#: ``event.action`` of the record of each minute.
+STATISTICS = "statistics"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a file; ``ms`` since the epoch. ``shown``: as people read it, without line ends."""
+    """One line of a file; ``ms`` since the epoch. ``shown``: as people read it, without line ends.
+
+    ``is_routine``: the record of each minute, of which the newest says all.
+    """
 
     ms: int | None
     level: int | None
     shown: tuple[str, ...]
+    is_routine: bool = False
 
     @property
     def stands_alone(self) -> bool:
@@ -66,21 +72,26 @@ class Wanted:
 def newest(files: Iterable[Iterable[Line]], wanted: Wanted, count: int | None) -> list[str]:
     """The last ``count`` shown lines (None: all), oldest first, of lines that come newest first.
 
-    It takes no more of them than it needs: no further file after one whose lines were all older than the
-    time that is asked for. Within a file an older line ends nothing: a clock may have been set back.
+    Of records of each minute in a row the newest stands for all, unless DEBUG is asked for: they would
+    drive out what happened. It takes no more lines than it needs: no further file after one whose lines
+    were all older than the time that is asked for. Within a file an older line ends nothing: a clock may
+    have been set back.
     """
     if count == 0:
         return []
     found: list[str] = []
     below: list[Line] = []
-    everything, skipped = wanted == Wanted(), False
+    everything, skipped, after_routine = wanted == Wanted(), False, False
     for line in _as_far_as_needed(files, wanted):
         below.append(line)
         if not line.stands_alone and not everything:
             continue
         skipped = wanted.is_before(line)
+        is_routine = line.is_routine and len(below) == 1 and wanted.level != logging.DEBUG
         if wanted.admits(line):
-            found.extend(text for each in below for text in reversed(each.shown))
+            if not (is_routine and after_routine):
+                found.extend(text for each in below for text in reversed(each.shown))
+            after_routine = is_routine
         below.clear()
         if count is not None and len(found) >= count:
             break
@@ -120,8 +131,30 @@ class Coming:
 # -- the three kinds ------------------------------------------------------------------------------
 
 
+class _Log(msgspec.Struct):
+    level: str
+
+
+class _Error(msgspec.Struct):
+    stack_trace: str = ""
+
+
+class _Action(msgspec.Struct):
+    action: str = ""
+
+
 class _Record(msgspec.Struct):
-    """What is read of a line of ``session.log``; ``logs.JsonFormatter`` writes it."""
+    """What is read of a line of ``session.log``; ``json_lines.JsonFormatter`` writes it."""
+
+    at: str = msgspec.field(name="@timestamp")
+    log: _Log
+    message: str
+    event: _Action = msgspec.field(default_factory=_Action)
+    error: _Error = msgspec.field(default_factory=_Error)
+
+
+class _Older(msgspec.Struct):
+    """The same, in an older form."""
 
     ts: str
     level: str
@@ -134,6 +167,7 @@ class _Stamp(msgspec.Struct):
 
 
 _as_record = msgspec.json.Decoder(_Record).decode
+_as_older = msgspec.json.Decoder(_Older).decode
 _as_stamp = msgspec.json.Decoder(_Stamp).decode
 _as_event: Callable[[str], Event] = msgspec.json.Decoder(reduce(or_, Event.__subclasses__())).decode
 _NOT_OURS = (msgspec.DecodeError, UnicodeError, RecursionError)
@@ -149,11 +183,24 @@ def read_record(raw: str) -> Line:
     """A line of ``session.log``."""
     try:
         record = _as_record(raw)
+        at, level, below = record.at, record.log.level, record.error.stack_trace
+    except _NOT_OURS:
+        return _read_older(raw)
+    is_routine = record.event.action == STATISTICS
+    return _told(at, level, record.message, below, is_routine=is_routine)
+
+
+def _read_older(raw: str) -> Line:
+    try:
+        record = _as_older(raw)
     except _NOT_OURS:
         return _read_text(raw)
-    below = map(visible, record.traceback.splitlines())
-    text = as_text(record.ts, record.level, record.message)
-    return Line(_ms(record.ts), LEVELS.get(record.level), (text, *below))
+    return _told(record.ts, record.level, record.message, record.traceback)
+
+
+def _told(at: str, level: str, message: str, below: str, *, is_routine: bool = False) -> Line:
+    shown = (as_text(at, level, message), *map(visible, below.splitlines()))
+    return Line(_ms(at), LEVELS.get(level), shown, is_routine)
 
 
 def _read_text(raw: str) -> Line:
@@ -198,7 +245,7 @@ def harmless(reader: Reader) -> Reader:
 
     def read(raw: str) -> Line:
         line = reader(raw)
-        return Line(line.ms, line.level, tuple(map(visible, line.shown)))
+        return replace(line, shown=tuple(map(visible, line.shown)))
 
     return read
 

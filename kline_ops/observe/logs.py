@@ -8,14 +8,12 @@ they were deleted or moved away, their folder included. No outlet tells a passwo
 from __future__ import annotations
 
 import contextlib
-import copy
-import json
 import logging
 import logging.handlers
 import queue
-import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import msgspec
 
@@ -24,7 +22,9 @@ from kline_ops.events import Event, Recorded, without_secrets
 from kline_ops.log_file import LogFile
 from kline_ops.market import timestamp
 from kline_ops.observe.describe import describe
-from kline_ops.observe.lines import LEVELS, as_text
+from kline_ops.observe.json_lines import OURS, JsonFormatter, below, encode, frozen, moment
+from kline_ops.observe.lines import as_text
+from kline_ops.observe.statistics import Statistics, in_one_line
 from kline_ops.plain import visible
 from kline_ops.secret import redacted
 from kline_ops.worker import Worker
@@ -35,7 +35,7 @@ _QUEUE = 10_000
 #: Seconds that writing what waits may take at the end.
 _CLOSE_TIMEOUT = 0.3
 
-_log = logging.getLogger("kline_ops")
+_log = logging.getLogger(OURS)
 
 
 class TextFormatter(logging.Formatter):
@@ -51,52 +51,12 @@ class TextFormatter(logging.Formatter):
         message = record.getMessage()
         if self.origin:
             message = f"{record.name}:{record.lineno} {message}"
-        below = _below(record).splitlines()
-        text = as_text(_moment(record), record.levelname, message)
-        return "\n".join([text, *map(visible, below)])
+        text = as_text(moment(record), record.levelname, message)
+        return "\n".join([text, *map(visible, below(record).splitlines())])
 
 
-class JsonFormatter(logging.Formatter):
-    """One JSON object: ``ts, level, message``; of an event ``kind`` and its fields as ``event``.
-
-    ``logger`` is there where a library speaks, ``traceback`` where there is one.
-    """
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as a program reads it."""
-        line: dict[str, Any] = {"ts": _moment(record), "level": _level(record)}
-        if record.name.partition(".")[0] != _log.name:
-            line["logger"] = record.name
-        line["message"] = record.getMessage()
-        if isinstance(event := getattr(record, "event", None), Event):
-            fields = msgspec.to_builtins(event)
-            line["kind"] = fields.pop("kind")
-            line["event"] = fields
-        if below := _below(record):
-            line["traceback"] = below
-        return _encode(line).decode()
-
-
-def _moment(record: logging.LogRecord) -> str:
-    second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-    return f"{second}.{int(record.msecs):03d}Z"
-
-
-def _level(record: logging.LogRecord) -> str:
-    """The highest of our words that it reaches."""
-    reached = [word for word, level in LEVELS.items() if record.levelno >= level]
-    return reached[-1] if reached else next(iter(LEVELS))
-
-
-def _below(record: logging.LogRecord) -> str:
-    return "\n".join(filter(None, (record.exc_text, record.stack_info)))
-
-
-def _encode(line: dict[str, Any]) -> bytes:
-    try:
-        return msgspec.json.encode(line)
-    except UnicodeEncodeError:  # half a character: a path that is no UTF-8
-        return json.dumps(line, ensure_ascii=False).encode(errors="replace")
+def _is_news(record: logging.LogRecord) -> bool:
+    return not isinstance(getattr(record, "event", None), Statistics)
 
 
 class _NoSecrets(logging.Filter):
@@ -116,13 +76,8 @@ class _Forgiving(logging.handlers.QueueHandler):
     """Drops a record when the queue is full, instead of a traceback on the terminal."""
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """Make text of what may change until it is written; the rest of the record goes along."""
-        told = copy.copy(record)
-        told.msg, told.args = record.getMessage(), None
-        if record.exc_info and record.exc_info[0] is not None:
-            told.exc_text = logging.Formatter().formatException(record.exc_info)
-        told.exc_info = None
-        return told
+        """Make text of what may change until it is written."""
+        return frozen(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Nothing: the queue is full because the disk or the terminal hangs."""
@@ -142,18 +97,28 @@ class Logging:
         path: of the log file; None: no file.
         preset: ``prod`` tells from INFO on; ``dev`` from DEBUG on; ``trace`` also what the WebSocket
             library says, and on the console which line of which logger says it.
-        console: what people see; :func:`text_handler`, or one with its own formatter.
+        console: what people see; :func:`text_handler`, or one with its own formatter. The record of
+            each minute is told there by ``dev`` and ``trace`` only: it would drive out what matters.
+        about: what is true of all records of the file (session, symbol, interval).
     """
 
-    def __init__(self, path: Path | None, preset: str, console: logging.Handler) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        preset: str,
+        console: logging.Handler,
+        about: Mapping[str, str] | None = None,
+    ) -> None:
         logging.raiseExceptions = False
         level = _LEVELS[preset]
         if isinstance(console.formatter, TextFormatter):
             console.formatter.origin = preset == "trace"
+        if preset == "prod":
+            console.addFilter(_is_news)
         handlers = [console]
         if path is not None:
             file = LogFile(path)
-            file.setFormatter(JsonFormatter())
+            file.setFormatter(JsonFormatter(about))
             handlers.append(file)
         self._outlets = [_Outlet(handler) for handler in handlers]
         # At the root: what a library says must not go to the terminal past the queue.
@@ -199,10 +164,15 @@ def log_event(event: Event) -> None:
     _log.log(level, "%s", text, extra={"event": event})
 
 
+def log_statistics(told: Statistics, symbol: str, interval: str) -> None:
+    """The record of each minute; its fields go along, for the file."""
+    _log.info("%s", in_one_line(told, symbol, interval), extra={"event": told})
+
+
 def event_line(event: Event, clock: Clock) -> bytes:
     """An event as a line of ``events.jsonl``."""
     fields = msgspec.to_builtins(without_secrets(event))
-    return _encode({"ts": timestamp.to_text(clock.wall_ms()), **fields}) + b"\n"
+    return encode({"ts": timestamp.to_text(clock.wall_ms()), **fields}) + b"\n"
 
 
 class EventLog:
@@ -215,12 +185,21 @@ class EventLog:
         self._lost = 0
         #: Lines that were queued, that are written or lost, and that found no room in the queue.
         self._queued = self._done = self._dropped = 0
+        #: How many lines may wait, and how many found no room since this process began.
+        self.most = _QUEUE
+        self.dropped = 0
+
+    @property
+    def waiting(self) -> int:
+        """Lines that are not written yet."""
+        return self._queued - self._done
 
     def hear(self, event: Event) -> None:
         """Queue one line. Recorded candles are not repeated here: the candle file has them."""
         if isinstance(event, Recorded):
             return
-        if self._queued - self._done >= _QUEUE:
+        if self.waiting >= self.most:
+            self.dropped += 1
             self._dropped += 1  # the disk hangs, perhaps for days
             return
         self._queued += 1

@@ -187,3 +187,35 @@ def test_what_comes_is_shown_with_the_line_it_belongs_to() -> None:
     coming = Coming(Wanted(level=logging.WARNING))
     shown = [text for each in LINES for text in coming.take(each)]
     assert shown == ["torn", "b", "b's traceback", "d"]
+
+
+def minute(text: str, ms: int) -> Line:
+    return Line(ms, logging.INFO, (text,), is_routine=True)
+
+
+MINUTES = [
+    minute("1", 1000),
+    minute("2", 2000),
+    line("a", 2500, logging.INFO),
+    minute("3", 3000),
+    line("torn"),
+    minute("4", 4000),
+    line("debug", 4500, logging.DEBUG),
+    minute("5", 5000),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown"),
+    [
+        (Wanted(), ["2", "a", "3", "torn", "4", "debug", "5"]),
+        (Wanted(level=logging.INFO), ["2", "a", "3", "torn", "5"]),
+        (Wanted(level=logging.DEBUG), ["1", "2", "a", "3", "torn", "4", "debug", "5"]),
+        (Wanted(since_ms=2600), ["3", "torn", "4", "debug", "5"]),
+    ],
+)
+def test_the_newest_record_of_a_minute_stands_for_those_before_it(
+    wanted: Wanted, shown: list[str]
+) -> None:
+    for count in (1, 2, 3, 99):
+        assert newest([reversed(MINUTES)], wanted, count) == shown[-count:]

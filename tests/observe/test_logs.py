@@ -121,7 +121,7 @@ def told(
 ) -> Iterator[tuple[list[str], Callable[[], list[Any]]]]:
     """The lines of the console, and (once all is written) those of the file."""
     path, console = tmp_path / "session.log", Heard()
-    log = Logging(path, preset, console)
+    log = Logging(path, preset, console, {"session": "demo"})
 
     def read() -> list[Any]:
         said(path, "the end")
@@ -140,13 +140,16 @@ def test_an_event_is_told_once_as_text_and_as_its_fields(tmp_path: Path) -> None
         log_event(events.Live(connection=3, endpoint="ws://h/ws", seconds=0.25))
         (line,) = file()
     text = "connection 3: live after 0.25 s (ws://h/ws)"
-    assert list(line) == ["ts", "level", "message", "kind", "event"]
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("ts"))
+    assert list(line)[:3] == ["@timestamp", "log", "message"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("@timestamp"))
     assert line == {
-        "level": "info",
+        "log": {"level": "info"},
         "message": text,
-        "kind": "live",
-        "event": {"connection": 3, "endpoint": "ws://h/ws", "seconds": 0.25},
+        "event": {"action": "live"},
+        "connection": 3,
+        "live": {"endpoint": "ws://h/ws", "seconds": 0.25},
+        "session": "demo",
+        "process": {"pid": os.getpid()},
     }
     assert re.fullmatch(
         rf"\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO     {re.escape(text)}", console[0]
@@ -161,10 +164,11 @@ def test_a_library_is_named_and_a_traceback_stands_apart(tmp_path: Path) -> None
             logging.getLogger("urllib3.pool").critical("odd %s", "\x1b[2J", exc_info=True)
         _log.info("ours")
         odd, ours = file()
-    assert (odd["level"], odd["logger"], odd["message"]) == ("error", "urllib3.pool", "odd \x1b[2J")
-    assert odd["traceback"].startswith("Traceback (most recent call last):\n")
-    assert odd["traceback"].endswith("ValueError: why")
-    assert set(ours) == {"ts", "level", "message"}
+    assert odd["log"] == {"level": "error", "logger": "urllib3.pool"}
+    assert odd["message"] == "odd \x1b[2J"
+    assert odd["error"]["stack_trace"].startswith("Traceback (most recent call last):\n")
+    assert odd["error"]["stack_trace"].endswith("ValueError: why")
+    assert set(ours) == {"@timestamp", "log", "message", "session", "process"}
     assert console[0].splitlines()[0].endswith("CRITICAL odd \\u001b[2J")
     assert console[0].splitlines()[-1] == "ValueError: why"
 
@@ -214,7 +218,7 @@ def test_no_outlet_tells_a_password_or_a_token_whoever_says_it(tmp_path: Path) -
         lines = file()
     assert len(lines) == len(console) == 5
     assert "hidden" not in json.dumps(lines) + "\n".join(console)
-    assert "cannot connect to ws://…@host/ws?token=…" in lines[3]["traceback"]
+    assert "cannot connect to ws://…@host/ws?token=…" in lines[3]["error"]["stack_trace"]
 
 
 def test_an_event_tells_no_password_to_anybody() -> None:
