@@ -116,12 +116,23 @@ def _service(settings: Settings | CommandSettings, *, system: bool) -> Service:
         command=_command(),
         config=str(settings.path),
         environ=environ,
-        writes=(str(settings.data_dir), str(machine_folder().absolute())),
+        writes=(str(settings.data_dir), str(machine_folder().absolute()), *_textfile(settings)),
         reads=(*reads, os.path.realpath(sys.executable)),
         system=system,
         user=getpass.getuser() if os.geteuid() else None,
         records=isinstance(settings, Settings),
     )
+
+
+def _textfile(settings: Settings | CommandSettings) -> tuple[str, ...]:
+    """The folder of what its watchdog leaves for node_exporter, where that is another one."""
+    from kline_ops.config.paths import textfile_of
+
+    told = settings.config.resilience.watchdog.textfile
+    if told is None:
+        return ()
+    folder = (settings.data_dir / textfile_of(told)).parent
+    return () if folder.is_relative_to(settings.data_dir) else (str(folder),)
 
 
 def _write(folder: Path, files: dict[str, str]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +15,7 @@ import typer
 from kline_ops.cli.options import ConfigFile, Name, finite
 
 if TYPE_CHECKING:
+    from kline_ops.cli.watchdog_textfile import Textfile
     from kline_ops.cli.watchdog_voice import Voice
     from kline_ops.cli.watched import Watched
     from kline_ops.ops.guard import Guard
@@ -55,6 +58,10 @@ def watchdog(
             callback=_finite,
         ),
     ] = None,
+    textfile: Annotated[
+        Path | None,
+        typer.Option(help="Leave what is found here, for node_exporter (FILE.prom)."),
+    ] = None,
 ) -> None:
     """Watch over a session from outside, and tell its alert channel when it does not record.
 
@@ -63,7 +70,11 @@ def watchdog(
     """
     from kline_ops.cli.watched import find_watched
 
-    watched = find_watched(name, config, interval=interval, max_age=max_age)
+    if textfile is not None:
+        from kline_ops.config.paths import textfile_of
+
+        textfile = textfile_of(textfile, "--textfile").absolute()
+    watched = find_watched(name, config, interval=interval, max_age=max_age, textfile=textfile)
     if once:
         from kline_ops.cli.watchdog_once import check_once
 
@@ -73,6 +84,7 @@ def watchdog(
 
 def _watch(watched: Watched, *, restart: bool) -> None:
     """Until a signal."""
+    from kline_ops.cli.watchdog_textfile import Textfile
     from kline_ops.cli.watchdog_voice import Voice
     from kline_ops.clock import SystemClock
     from kline_ops.ops.guard import Guard, Memory
@@ -93,7 +105,8 @@ def _watch(watched: Watched, *, restart: bool) -> None:
             settles=watched.max_age,
         )
         shared = Shared(memory_file(watched.name), watched.state_file, clock, memory)
-        _rounds(guard, watched, clock.monotonic, voice, shared)
+        textfile = Textfile(watched, memory, clock, partial(voice.log, "WARNING"))
+        _rounds(guard, watched, clock.monotonic, voice, shared, textfile)
     except _ToldToEnd:
         voice.log("INFO", "ended")
     finally:
@@ -121,6 +134,7 @@ def _rounds(
     monotonic: Callable[[], float],
     voice: Voice,
     shared: Shared,
+    textfile: Textfile,
 ) -> None:
     # The second check is soon: what is found at the first is not told before it has settled.
     due, interval = monotonic(), min(watched.interval, watched.max_age)
@@ -130,9 +144,11 @@ def _rounds(
         try:
             shared.learn()
             told = voice.told
+            textfile.before()
             finding = guard.round(
                 voice.tell, late if late > max(_HELD_UP, watched.max_age) else 0.0
             )
+            textfile.after(finding, guard.evidence)
             shared.keep()
             is_new = before is None or finding.word is not before.word
             if is_new and not (finding.is_alarm and voice.told > told):

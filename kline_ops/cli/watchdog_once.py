@@ -19,6 +19,7 @@ _MOST = 20
 
 def check_once(watched: Watched, *, restart: bool) -> int:
     """Check, tell and do what there is to, say it in a line; the exit code."""
+    from kline_ops.cli.watchdog_textfile import Textfile
     from kline_ops.cli.watchdog_voice import NO_CONFIG, line, shown
     from kline_ops.clock import SystemClock, read
     from kline_ops.errors import EXIT_FINDING, EXIT_GOOD
@@ -35,9 +36,12 @@ def check_once(watched: Watched, *, restart: bool) -> int:
         # After a boot, cron is there before a session that begins at boot is.
         settles = max(0.0, watched.max_age - clock.monotonic())
         guard = Guard(watched.ward, clock, memory, rescuer, settles=settles)
+        textfile = Textfile(watched, memory, clock, lambda what: _complain(line("WARNING", what)))
+        textfile.before()
         finding = guard.round(
             lambda message: messages.append(replace(message, at_ms=clock.wall_ms()))
         )
+        textfile.after(finding, guard.evidence)
         if is_alone:  # else the one that is under way tells, and does, what there is to
             if watched.problem and watched.problem != memory.problem:
                 _complain(line("WARNING", f"{NO_CONFIG}: {watched.problem}"))

@@ -49,6 +49,8 @@ class Memory:
     problem: str = ""
     #: What reached nobody; see ``--once``.
     untold: list[Message] = field(default_factory=list)
+    #: Why its textfile could not be written, when that was told.
+    textfile: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class Guard:
         self._settled_at = clock.monotonic() + settles
         #: What was done at the last check, and what came of it.
         self.done = ""
+        #: What was seen at the last check.
+        self.evidence = _NOTHING
         #: Reading a file may hang.
         self._patient = Patient("watchdog")
         #: The state file at the look before.
@@ -124,6 +128,7 @@ class Guard:
         if of_processes and not self._memory.vigil.is_on:
             time.sleep(_CONFIRM)
             now, finding, evidence, session = self._check()
+        self.evidence = evidence
         if finding.is_alarm and now.monotonic < self._settled_at:
             left = self._settled_at - now.monotonic
             return replace(

@@ -43,6 +43,7 @@ class _Kept(msgspec.Struct, frozen=True):
     remedies: Remedies
     problem: str = ""
     untold: list[Message] = []
+    textfile: str = ""
 
 
 def memory_file(name: str) -> Path:
@@ -98,7 +99,7 @@ def _made_of(told: Json | None, state_file: Path, now: Reading, floor: float) ->
         if seen is not None:
             # Of the clocks of another boot nothing can be said; that there was a file stays true.
             seen = Seen(now, seen.was_there, seen.said_stopped, seen.mark, now.monotonic)
-    return Memory(seen, kept.vigil, kept.remedies, kept.problem, kept.untold)
+    return Memory(seen, kept.vigil, kept.remedies, kept.problem, kept.untold, kept.textfile)
 
 
 def keep(path: Path, state_file: Path, now: Reading, memory: Memory) -> None:
@@ -116,6 +117,7 @@ def keep(path: Path, state_file: Path, now: Reading, memory: Memory) -> None:
         "remedies": asdict(memory.remedies),
         "problem": memory.problem,
         "untold": [asdict(message) for message in memory.untold],
+        "textfile": memory.textfile,
     }
     write_with_room(path, told, _ROOM)
 

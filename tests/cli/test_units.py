@@ -189,3 +189,16 @@ def test_for_the_machine_and_for_a_user_at_once(machine: Machine, config: Path) 
         ran = machine.run(*words, *both)
         assert (ran.returncode, ran.stdout) == (2, "")
         assert ran.stderr == "kline-ops: --system and --user at once. Try: one of them\n"
+
+
+def test_the_folder_of_the_watchdogs_textfile_may_be_written(
+    machine: Machine, config: Path
+) -> None:
+    node = machine.folder / "node"
+    config.write_text(GOOD + f"resilience: {{watchdog: {{textfile: {node}/mine.prom}}}}\n")
+    told = machine.run("units", "mine", "--config", "mine.yml", "--systemd", "--system")
+    assert told.returncode == 0
+    assert told.stdout.count(f"ReadWritePaths={node}\n") == 2  # the session's unit, its watchdog's
+    config.write_text(GOOD + "resilience: {watchdog: {textfile: mine.prom}}\n")
+    told = machine.run("units", "mine", "--config", "mine.yml", "--systemd", "--system")
+    assert str(node) not in told.stdout
