@@ -25,13 +25,15 @@ _NAMES = {
     "CLOUDSDK_CONFIG", "GNUPGHOME",
 }  # fmt: skip
 
-#: Ours, and what sops and the key services that it asks go by.
-_PREFIXES = ("KLINE_OPS__", "SOPS_", "AWS_", "AZURE_", "GOOGLE_", "VAULT_")
+#: Ours, what sops and the key services that it asks go by, and where telemetry goes.
+_PREFIXES = ("KLINE_OPS__", "SOPS_", "AWS_", "AZURE_", "GOOGLE_", "OTEL_", "VAULT_")
 
 #: Paths that the session finds from another folder than the one that `start` was typed in.
 _PATHS = {
     "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "CLOUDSDK_CONFIG", "GNUPGHOME",
-    "GOOGLE_APPLICATION_CREDENTIALS", "REQUESTS_CA_BUNDLE", "SOPS_AGE_KEY_FILE",
+    "GOOGLE_APPLICATION_CREDENTIALS", "OTEL_EXPORTER_OTLP_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+    "REQUESTS_CA_BUNDLE", "SOPS_AGE_KEY_FILE",
     "SOPS_AGE_SSH_PRIVATE_KEY_FILE", "SOPS_CONFIG", "SSL_CERT_DIR", "SSL_CERT_FILE",
 }  # fmt: skip
 

@@ -37,6 +37,15 @@ def test_what_sops_needs_is_handed_over(path: Path) -> None:
     assert handover.take(path) == {**dict.fromkeys(names, "/x"), "PATH": "/bin"}
 
 
+def test_where_telemetry_goes_is_handed_over(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its headers are a secret: the file is its owner's, and gone when it was read."""
+    monkeypatch.chdir(path.parent.parent)
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://h", "OTEL_EXPORTER_OTLP_HEADERS": "key=S"}
+    handover.write(path, environ | {"OTEL_EXPORTER_OTLP_CERTIFICATE": "ca.pem"}, whole=False)
+    certificate = str(path.parent.parent / "ca.pem")
+    assert handover.take(path) == environ | {"OTEL_EXPORTER_OTLP_CERTIFICATE": certificate}
+
+
 @pytest.mark.parametrize("whole", [False, True])
 def test_a_key_is_found_from_another_folder(
     path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
