@@ -8,8 +8,9 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint types unit simulate picture
-.PHONY: bench-status bench-sessions bench-restart bench-faults bench-dashboard bench-soak bench-gaps lock clean
+.PHONY: help demo test test-long lint types unit simulate picture grafana
+.PHONY: bench-status bench-sessions bench-restart bench-faults bench-dashboard bench-soak bench-gaps
+.PHONY: bench-http bench-history lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -35,6 +36,9 @@ unit: $(VENV)/installed-dev
 test-long: $(VENV)/installed-dev  ## what takes longer than a developer waits
 	@sh scripts/need.sh tmux tmux
 	@sh scripts/need.sh chromium chromium
+	@sh scripts/need.sh chromedriver chromium-driver
+	@sh scripts/need.sh promtool prometheus
+	@sh scripts/need.sh prometheus-node-exporter prometheus-node-exporter
 	@PATH="$$PATH:/usr/sbin" sh scripts/need.sh cron cron
 	@sh scripts/need.sh systemd-analyze systemd
 	$(BIN)/pytest -m long -o faulthandler_timeout=600
@@ -46,6 +50,11 @@ simulate: $(VENV)/installed-dev  ## months of trouble against the rules: SEEDS=1
 picture: $(VENV)/installed-dev  ## draw the pictures in docs/ from real sessions (2 minutes)
 	$(BIN)/python scripts/picture.py $(BIN)/kline-ops docs/demo.svg
 	$(BIN)/python scripts/dashboard_picture.py $(BIN)/kline-ops docs/dashboard.svg
+	@sh scripts/need.sh chromedriver chromium-driver
+	$(BIN)/python scripts/web_picture.py $(BIN)/kline-ops docs/page.png
+
+grafana: $(VENV)/installed-dev  ## write configs/grafana/kline-ops.json from its code
+	$(BIN)/python scripts/grafana_dashboard.py configs/grafana/kline-ops.json
 
 bench-status: $(VENV)/installed-dev  ## how long `status` takes, beside `python -c pass` and others
 	$(BIN)/python -m tests.benchmarks.status
@@ -65,6 +74,12 @@ bench-dashboard: $(VENV)/installed-dev  ## what the dashboard costs: CPU, memory
 
 bench-soak: $(VENV)/installed-dev  ## does memory grow: 10,000 replacements, an hour of 200 streams (10 minutes)
 	$(BIN)/python -m tests.benchmarks.soak
+
+bench-http: $(VENV)/installed-dev  ## 200 requests a second while 1 s candles are recorded (3 minutes)
+	$(BIN)/python -m tests.benchmarks.http
+
+bench-history: $(VENV)/installed-dev  ## a day and a month of 1 s candles for the page: time, pauses, memory
+	$(BIN)/python -m tests.benchmarks.history
 
 bench-gaps: $(VENV)/installed-dev  ## analyze-gaps beside wc, polars, pandas and csv (3 minutes)
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[bench]'

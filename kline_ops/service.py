@@ -4,7 +4,7 @@
                  ▲                   │  ▲
              TimeTrigger          hole  REST
                                      ▼
-                     Bus ──▶ log, events.jsonl, state file, alerts
+                     Bus ──▶ log, events.jsonl, state file, alerts, HTTP
 
 Recording comes first: everything that listens is behind a queue, a thread or a boundary of its own.
 """
@@ -31,8 +31,8 @@ from kline_ops.feed.feed import Feed
 from kline_ops.kit.heartbeat import Heartbeat
 from kline_ops.market.messages import Kline
 from kline_ops.market.server_time import ServerTime
-from kline_ops.observe.dashboard.snapshot import Snapshot
 from kline_ops.observe.logs import EventLog
+from kline_ops.observe.snapshot import Snapshot
 from kline_ops.record.journal import Journal
 from kline_ops.session.parts import Common, new_feed, new_recorder, new_rotation
 from kline_ops.session.standing import View
@@ -45,6 +45,7 @@ from kline_ops.worker import Worker
 
 if TYPE_CHECKING:
     from kline_ops.session.alerting import Alerting
+    from kline_ops.session.observing import Observing
 
 #: Seconds for a recorder that has made way to let go of its lock.
 _COMMITTED = 5.0
@@ -117,6 +118,9 @@ class Session:
         self._server_time = ServerTime(clock.wall_ms(), clock.monotonic())
         self._clock_watch = ClockWatch()
         self._alerting: Alerting | None = None
+        self._observing: Observing | None = None
+        #: Wants each update of a candle, after the recorder; None: nobody does.
+        self._onlooker: Callable[[Kline], None] | None = None
         self._chores: set[asyncio.Task[None]] = set()
         self._beating: asyncio.Task[None] | None = None
         #: When the feed was begun anew last (monotonic seconds).
@@ -146,8 +150,12 @@ class Session:
         return self._view.line()
 
     def snapshot(self) -> Snapshot:
-        """How it stands at this moment, for the dashboard; once it has begun."""
-        return self._view.snapshot(self._last_kline)
+        """How it stands at this moment, for whoever looks at it; once it has begun."""
+        return self._view.snapshot(
+            self._last_kline,
+            is_stopping=self._stop.is_set(),
+            people=None if self._alerting is None else self._alerting.figures(),
+        )
 
     def drop(self) -> None:
         """Cut what is connected, to see what follows; while it runs."""
@@ -164,6 +172,13 @@ class Session:
             JournalError: the candle file is not ours to write.
             ConfigError: SSL_CERT_FILE can not be used.
         """
+        try:
+            await self._record()
+        finally:
+            if self._observing is not None:
+                await self._observing.close()
+
+    async def _record(self) -> None:
         async with AsyncExitStack() as stack:
             ws_url, rest_url = await self._addresses(stack)
             common = self._new_common(ws_url)
@@ -172,8 +187,11 @@ class Session:
             self._recorder = recorder = new_recorder(common, self._journal, rest_url)
             self._feed = feed = new_feed(common, ws_url, self._deliver, self._draw)
             rotation = new_rotation(common, feed, self._keeper.last_boundary_ms)
-            self._view = View(common, recorder, feed, self._keeper, rotation, self._clock_watch)
+            self._view = View(
+                common, recorder, feed, self._keeper, rotation, self._clock_watch, self._event_log
+            )
             self._alerting = self._new_alerting(common)
+            self._observing = self._new_observing(common)
             self._heartbeat = self._new_heartbeat(feed)
             feed.on_dead = self._feed_died
             # To the very end: whoever waits for a slow disk lives.
@@ -244,6 +262,8 @@ class Session:
         self._beating = asyncio.create_task(self._heartbeat.run(), name="beat")
         if self._alerting is not None:
             self._chore(self._alerting.run(), "alerts")
+        if self._observing is not None:
+            self._chore(self._observing.run(), "onlookers")
         await self._recorder.start()
         self._announce()
         if self._host.on_live is None:
@@ -333,6 +353,19 @@ class Session:
         self._bus.listen(alerting.hear)
         return alerting
 
+    def _new_observing(self, common: Common) -> Observing | None:
+        """What one can look at; see there for what is wanted of it."""
+        try:
+            from kline_ops.session.observing import Observing  # noqa: PLC0415 - within its boundary
+
+            observing = Observing(common, self.snapshot, lambda: self._in_charge)
+        except Exception:  # noqa: BLE001 - a boundary: looking on may fail, recording may not
+            _log.exception("nobody can look on")
+            return None
+        self._bus.listen(observing.hear)
+        self._onlooker = observing.on_kline
+        return observing
+
     # -- chores -----------------------------------------------------------------------------------
 
     def _look_after(self, common: Common) -> None:
@@ -392,6 +425,8 @@ class Session:
     def _deliver(self, kline: Kline) -> None:
         self._recorder.deliver(kline)
         self._last_kline = kline
+        if self._onlooker is not None:
+            self._onlooker(kline)
 
     # -- first and last words ---------------------------------------------------------------------
 
@@ -415,6 +450,8 @@ class Session:
         if not self._makes_way:
             return
         self._bus.emit(events.HandedOver(pid=os.getpid()))
+        if self._observing is not None:
+            self._observing.let_go()  # the successor wants the port
         # The successor goes on with these counts, and beats as soon as it has the lock.
         self._write_state()
         self._in_charge = False

@@ -123,6 +123,8 @@ def test_the_wheel_works_from_any_folder(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("kline_ops-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert {"kline_ops/configs/demo.yml", "kline_ops/configs/resilience-tmux.yml"} <= set(names)
+    page = ROOT / "kline_ops" / "observe" / "web" / "page"
+    assert {f"kline_ops/observe/web/page/{path.name}" for path in page.iterdir()} <= set(names)
     assert not any(name.startswith("tests/") for name in names)
     venv.create(tmp_path / "venv", with_pip=True)
     pip = tmp_path / "venv" / "bin" / "pip"

@@ -64,8 +64,8 @@ def banned(trial: Trial) -> None:
     [
         pytest.param(maintenance, HOURS, marks=pytest.mark.long),
         (rest_down, WHILE),
-        (rest_hangs, WHILE),
-        (banned, WHILE),
+        pytest.param(rest_hangs, WHILE, marks=pytest.mark.long),
+        pytest.param(banned, WHILE, marks=pytest.mark.long),
     ],
 )
 def test_a_sick_exchange_is_no_fault_of_the_recorder(

@@ -10,6 +10,7 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_address
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
@@ -30,6 +31,8 @@ _WORD = re.compile(r"[A-Za-z_-]{1,24}")
 #: What a key looks like, or the beginning of one.
 _HEAD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SERVICE = re.compile(r"[a-z][a-z0-9+.-]*://[^\s]+", re.IGNORECASE)
+#: What can stand in a header as it is.
+_TOKEN = re.compile(r"[!-~]{8,512}")
 _WRONG: Any = object()
 
 
@@ -176,9 +179,25 @@ def _ping(url: Secret | None) -> tuple[str, str] | None:
     return "no http:// or https:// address", "https://… of a service that expects to be asked"
 
 
+def _host(host: str) -> tuple[str, str] | None:
+    try:
+        is_good = host == "localhost" or (bool(ip_address(host)) and "%" not in host)
+    except ValueError:
+        is_good = False
+    return None if is_good else (f"{host!r} is no IP address", "127.0.0.1, or 0.0.0.0 for all")
+
+
+def _token(token: Secret | None) -> tuple[str, str] | None:
+    if token is None or _TOKEN.fullmatch(token.reveal()):
+        return None
+    return "no token: 8 or more letters, digits and signs, without spaces", "openssl rand -hex 16"
+
+
 _RULES: Mapping[Keys, Callable[[Any], tuple[str, str] | None]] = {
     ("alerts", "urls"): _services,
     ("alerts", "ping_url"): _ping,
+    ("http", "host"): _host,
+    ("http", "token"): _token,
 }
 
 

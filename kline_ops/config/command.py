@@ -13,7 +13,7 @@ from kline_ops.config.faults import Faults
 from kline_ops.config.load import Loaded
 from kline_ops.config.model import Binance, Config, SessionKeys
 from kline_ops.config.notices import clear_secrets, secret_files
-from kline_ops.config.paths import path_of
+from kline_ops.config.paths import path_of, textfile_of
 from kline_ops.errors import ConfigError
 from kline_ops.secret import Secret
 
@@ -76,12 +76,14 @@ def data_dir(name: str, path: Path, given: str | None) -> Path:
 
 
 def check_state_files(config: Config, faults: Faults) -> None:
-    """Can they be paths?"""
+    """Can they be paths? So with the watchdog's textfile."""
     keys = config.resilience
     for section, given in (("heartbeat", keys.heartbeat), ("watchdog", keys.watchdog)):
         if (file := given.state_file) is not None:
             field = f"resilience.{section}.state_file"
             faults.tried(partial(path_of, file, field), None)
+    if (file := keys.watchdog.textfile) is not None:
+        faults.tried(partial(textfile_of, file, "resilience.watchdog.textfile"), None)
 
 
 def is_command(name: str, loaded: Loaded) -> bool:

@@ -83,12 +83,14 @@ class CircuitBreakerKeys(Section, frozen=True, kw_only=True):
 class WatchdogKeys(Section, frozen=True, kw_only=True):
     """``kline-ops watchdog``: how often it looks, and how old the state file may be.
 
-    ``state_file``: another one than the heartbeat's, relative to ``data_dir``.
+    ``state_file``: another one than the heartbeat's; ``textfile``: where it leaves what it finds, for
+    node_exporter. Both are relative to ``data_dir``.
     """
 
     cycle_interval: Positive = 300.0
     max_heartbeat_age: Positive = 30.0
     state_file: str | None = None
+    textfile: str | None = None
 
 
 class Resilience(Section, frozen=True, kw_only=True):
@@ -189,6 +191,16 @@ class Alerts(Section, frozen=True, kw_only=True):
     ping_url: Secret | None = None
 
 
+class Http(Section, frozen=True, kw_only=True):
+    """Where one can look at the session with a browser, a probe or Prometheus; no port: nowhere."""
+
+    #: An IP address, or ``localhost``.
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65_535)] | None = None
+    #: Whoever asks for data has to know it: ``Authorization: Bearer …``.
+    token: Secret | None = None
+
+
 class Icons(Section, frozen=True, kw_only=True):
     """Older files say here whether log lines have pictures. They have none: no effect."""
 
@@ -199,6 +211,8 @@ class Logger(Section, frozen=True, kw_only=True):
     """How much is told: ``prod`` < ``dev`` < ``trace``."""
 
     preset: Literal["dev", "trace", "prod"] = "prod"
+    #: Seconds between two records of how the session does; None: never.
+    statistics: Annotated[float, Meta(ge=1)] | None = 60.0
     icons: Icons = msgspec.field(default_factory=Icons)
 
 
@@ -239,5 +253,6 @@ class Config(Section, frozen=True, kw_only=True):
     #: Slack webhooks, by names of :data:`CREDENTIALS`.
     credentials: dict[str, Secret] = msgspec.field(default_factory=dict)
     alerts: Alerts = msgspec.field(default_factory=Alerts)
+    http: Http = msgspec.field(default_factory=Http)
     logger: Logger = msgspec.field(default_factory=Logger)
     ops: Ops = msgspec.field(default_factory=Ops)

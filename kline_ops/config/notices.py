@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,22 @@ def reaches_nobody(config: Config) -> Iterator[str]:
             f"credentials has {', '.join(sorted(others))} and no {mine}: nobody is told of"
             f" sessions of environment {config.binance.environment}"
         )
+
+
+def open_to_all(config: Config) -> Iterator[str]:
+    """A warning where anybody who reaches this machine may look."""
+    http = config.http
+    if http.port is None or http.token is not None or is_loopback(http.host):
+        return
+    yield (
+        f"http.host {http.host} is open to whoever reaches this machine: set http.token, or leave"
+        " http.host out"
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Does only this machine itself reach it?"""
+    return host == "localhost" or ip_address(host).is_loopback
 
 
 def clear_secrets(loaded: Loaded) -> Iterator[str]:

@@ -24,6 +24,7 @@ from kline_ops.config.model import Binance, Config, PlannedRestart, SessionKeys
 from kline_ops.config.notices import (
     clear_secrets,
     notes,
+    open_to_all,
     reaches_nobody,
     secret_files,
     without_effect,
@@ -196,6 +197,7 @@ def _resolve(name: str, loaded: Loaded, faults: Faults) -> Settings | None:
             *_redundancy_warning(config, others),
             *_command_warning(name, config),
             *reaches_nobody(config),
+            *open_to_all(config),
         ),
     )
 

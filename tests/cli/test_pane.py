@@ -135,7 +135,7 @@ def test_in_a_kept_pane_a_key_that_ends_the_recording_is_asked_for_twice(machine
     until(lambda: question in shown())
     until(lambda: "again within" not in shown())
     machine.tmux("send-keys", "-t", "=demo:", "-l", "requests and q q quit")  # pasted
-    # A press that comes right behind a paste is taken for a part of it: the recorder must have read that.
+    # A press right behind a paste is taken for a part of it: the recorder must have read that.
     pasted_ms = time.time() * 1000
     until(lambda: timestamp.to_ms(machine.state("demo")["timestamp"]) > pasted_ms + 1000)
     assert machine.status("demo")["state"] == "RECORDING"

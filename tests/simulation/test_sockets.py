@@ -16,7 +16,7 @@ def hold_for_an_hour(seed: int) -> None:
     assert run.rows > 30
 
 
-@pytest.mark.parametrize("seed", [2, 3, 4])
+@pytest.mark.parametrize("seed", [2, 3])
 def test_the_file_equals_the_truth(seed: int) -> None:
     hold_for_an_hour(seed)
 
