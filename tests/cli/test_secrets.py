@@ -63,7 +63,7 @@ def test_no_secret_of_an_address_is_written_or_said(machine: Machine) -> None:
         run("doctor", "x")
         port = exchange.rest_url.rpartition(":")[2]
     # It is gone: what follows are errors of connections and of REST.
-    until(lambda: log.read_text().count('"kind":"disconnected"') >= 4)
+    until(lambda: log.read_text().count('"action":"disconnected"') >= 4)
     until(lambda: "backfill_failed" in (machine.data("x") / "events.jsonl").read_text())
     given = ("x", "--config", "x.yml")
     for command in (
