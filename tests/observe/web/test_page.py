@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -442,20 +443,30 @@ def test_a_browser_that_slept_connects_anew(stage: Stage, chromium: Browser) -> 
     whole = history(NOW - DAY, NOW, [])
     stage.histories = {"day": whole, "month": whole}
     # The driver hides a page that it freezes, for good: in a tab of its own.
+    with tab(chromium):
+        chromium.look(stage.url)
+        chromium.wait("#word", "RECORDING")
+        # One that is looked at is not let go of.
+        chromium.run("Object.defineProperty(document, 'hidden', {value: false})")
+        for state in ("frozen", "active"):
+            chromium.driver.execute_cdp_cmd("Page.setWebLifecycleState", {"state": state})
+            stage.status = status(state="STALLED")
+        until(lambda: "STALLED" in chromium.text("#word"), 25)
+        until(lambda: chromium.text("#notice") == "", PATIENCE)
+        assert is_clean(chromium)
+
+
+@contextmanager
+def tab(chromium: Browser) -> Iterator[None]:
+    """One beside the other, which shows nothing meanwhile: its page would go on asking."""
+    chromium.driver.get("about:blank")
     before = chromium.driver.current_window_handle
     chromium.driver.switch_to.new_window("tab")
-    chromium.look(stage.url)
-    chromium.wait("#word", "RECORDING")
-    # One that is looked at is not let go of.
-    chromium.run("Object.defineProperty(document, 'hidden', {value: false})")
-    for state in ("frozen", "active"):
-        chromium.driver.execute_cdp_cmd("Page.setWebLifecycleState", {"state": state})
-        stage.status = status(state="STALLED")
-    until(lambda: "STALLED" in chromium.text("#word"), 25)
-    until(lambda: chromium.text("#notice") == "", PATIENCE)
-    assert is_clean(chromium)
-    chromium.driver.close()
-    chromium.driver.switch_to.window(before)
+    try:
+        yield
+    finally:
+        chromium.driver.close()
+        chromium.driver.switch_to.window(before)
 
 
 def test_answers_that_are_none_leave_the_page_whole(stage: Stage, chromium: Browser) -> None:
