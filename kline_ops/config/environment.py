@@ -36,7 +36,7 @@ def _layer(variable: str, value: str, below: Tree) -> Layer:
     parsed: Any = value  # a secret is taken as it is
     if not yaml_text.is_secret_text(keys):
         parsed = yaml_text.parse(value, variable, keys, hint="put the value in quotes").data
-    elif keys[-1] == "ping_url":
+    elif keys[-1] in {"ping_url", "token"}:
         parsed = value or None
     if keys == ["alerts", "urls"] and isinstance(parsed, str):
         parsed = [parsed]

@@ -22,7 +22,8 @@ from kline_ops.errors import ConfigError
 
 #: Where secrets are, and below which sections each value is one; None: a name of the user's.
 _BELOW = (("credentials",), ("binance_credentials",))
-SECRETS = (*_BELOW, ("alerts", "urls"), ("alerts", "ping_url"))
+_ALONE = (("alerts", "ping_url"), ("http", "token"))
+SECRETS = (*_BELOW, ("alerts", "urls"), *_ALONE)
 _ENV = ("ops", "sessions", None, "env")
 #: Mistakes of which PyYAML tells what was written: how they begin there, and what is told instead.
 _KINDS = {
@@ -160,7 +161,7 @@ def parse(text: str, where: str, at: Place = (), *, hint: str) -> Parsed:
 def is_secret_text(at: Place) -> bool:
     """Is what stands at these keys a secret, and a text whatever it looks like?"""
     below = any(_is_at(at[:-1], place) for place in (*_BELOW, _ENV))
-    return (len(at) > 1 and below) or _is_at(at, ("alerts", "ping_url"))
+    return (len(at) > 1 and below) or any(_is_at(at, place) for place in _ALONE)
 
 
 def _problem(told: str, hint: str, written: str = "") -> tuple[str, str]:

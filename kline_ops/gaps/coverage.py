@@ -69,7 +69,7 @@ _OPEN_HOLE = re.compile(b"[" + b"".join(
 
 
 class Cells(NamedTuple):
-    """Neighbouring cells of one kind: when the first and the last one open, and how many candles."""
+    """Neighbouring cells of one kind: when the first and the last open, how many candles are of it."""
 
     first_ms: int
     last_ms: int
@@ -259,8 +259,13 @@ class Ledger:
             yield self._minute(cell, cell, part)
 
     def _minute(self, first: int, last: int, digits: bytes) -> Cells:
-        begin, worst = self.first_ms, _KINDS[max(digits)]
-        return Cells(begin + first * MINUTE_MS, begin + last * MINUTE_MS, worst, len(digits))
+        begin, worst = self.first_ms, max(digits)
+        return Cells(
+            begin + first * MINUTE_MS,
+            begin + last * MINUTE_MS,
+            _KINDS[worst],
+            digits.count(worst),
+        )
 
 
 def _joined(cells: Iterable[Cells]) -> list[Cells]:

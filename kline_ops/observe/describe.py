@@ -78,7 +78,7 @@ def describe(event: Event) -> tuple[int, str]:  # noqa: C901, PLR0911, PLR0912, 
         case events.ShutdownNotice() as e:
             return WARNING, f"connection {e.connection}: the exchange announces a shutdown"
         case events.HoleFound() as e:
-            return WARNING, f"missing: {_span(e.first, e.last, e.candles)}; asking REST"
+            return WARNING, f"missing: {_span(e.first, e.last, e.candles)}"
         case events.HoleFilled() as e:
             return INFO, f"filled from {e.source}: {_span(e.first, e.last, e.candles)}"
         case events.HoleConfirmed() as e:

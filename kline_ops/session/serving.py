@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import sys
@@ -152,9 +153,12 @@ class Serving:
                 self._stream.show("status", msgspec.json.encode(self._data.status()))
 
     def _refused(self, error: OSError) -> str:
+        remedy = "free it, or give http.port another one"
+        if error.errno == errno.EADDRNOTAVAIL:
+            remedy = "give http.host an address of this machine"
         return (
             f"http: {self._host}:{self._port} can not be had ({error.strerror}): recording goes on, and"
-            f" it is tried again each {_AGAIN:g} s; free it, or give http.port another one"
+            f" it is tried again each {_AGAIN:g} s; {remedy}"
         )
 
     def _events_of(self, name: str, limit: int) -> list[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf
 
 from kline_ops.feed.feed import Feed
 from kline_ops.feed.rotation import Rotation
@@ -94,7 +95,7 @@ class View:
         settings, facts = common.settings, standing.facts
         now, live_since = common.clock.monotonic(), feed.live_since()
         state = self.keeper.state(standing)
-        silent = facts.silent_for is not None and facts.silent_for > facts.stall
+        silent = facts.silent_for is not None and _is_silent(facts, facts.silent_for)
         return Snapshot(
             now_ms=common.server_time.now_ms(now),
             state=state,
@@ -113,7 +114,7 @@ class View:
             is_stopping=is_stopping,
             delivering=facts.dark_for is None and not silent and facts.disk_error is None,
             missing=standing.missing,
-            pursued=facts.pursued,
+            pursued=facts.pursued if facts.backfill else 0,  # else nobody is asked
             absent=facts.absent,
             confirmed=standing.confirmed,
             waiting=standing.waiting,
@@ -151,3 +152,10 @@ class View:
             pong_ago=told.pong_ago,
             latency=told.latency,
         )
+
+
+def _is_silent(facts: Facts, silent_for: float) -> bool:
+    """For too long: a quiet market may be, while REST has what it owes; and no longer than that."""
+    return silent_for > min(
+        facts.stall, facts.patience if facts.overdue_for > facts.patience else inf
+    )

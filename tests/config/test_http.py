@@ -55,6 +55,17 @@ def test_without_a_port_it_is_off(tmp_path: Path) -> None:
     assert not [line for line in settings.warnings if "http" in line]
 
 
+def test_a_token_in_the_environment_is_text_whatever_it_looks_like(tmp_path: Path) -> None:
+    for token in ("12345678", "{0123456", "1e99999999"):
+        settings = examined(tmp_path, {"KLINE_OPS__HTTP__TOKEN": token}).session
+        assert settings is not None
+        assert settings.config.http.token is not None
+        assert settings.config.http.token.reveal() == token
+    settings = examined(tmp_path, {"KLINE_OPS__HTTP__TOKEN": ""}, token=TOKEN).session
+    assert settings is not None
+    assert settings.config.http.token is None
+
+
 def test_the_environment_overrides_it(tmp_path: Path) -> None:
     environ = {"KLINE_OPS__HTTP__PORT": "8081", "KLINE_OPS__HTTP__TOKEN": TOKEN}
     settings = examined(tmp_path, environ, port=8080).session

@@ -93,14 +93,21 @@ def test_cells_and_figures_are_what_they_are_candle_by_candle(  # noqa: C901
             coverage = ledger.coverage(Span(ms(start), ms(end)), ms(end - pending))
         assert coverage.counts == dict.fromkeys(Kind, 0) | Counter(truth.values())
         assert coverage.owed == end - start
-        assert sum(cells.candles for cells in coverage.cells) == coverage.owed
         kinds = [cells.kind for cells in coverage.cells]
         assert all(one is not other for one, other in pairwise(kinds))
-        worst: dict[int, Kind] = {}
+        of_cell: dict[int, list[Kind]] = {}
         for slot, kind in truth.items():
             at = ms(slot) - (ms(slot) % MINUTE_MS if name == "1s" else 0)
-            worst[at] = max(kind, worst.get(at, Kind.STREAM), key=RANK.index)
+            of_cell.setdefault(at, []).append(kind)
+        worst = {at: max(found, key=RANK.index) for at, found in of_cell.items()}
         assert {at: kind for at, (kind, _) in cells_of(coverage, interval).items()} == worst
+        told_of = Counter[Kind]()
+        for cells in coverage.cells:
+            told_of[cells.kind] += cells.candles
+        # Of a minute those are told that make it what it is.
+        assert told_of == Counter(
+            k for at, found in of_cell.items() for k in found if k is worst[at]
+        )
 
 
 def test_of_many_candles_whole_pieces_are_remembered_and_looked_at_again_where_they_change() -> (

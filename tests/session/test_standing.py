@@ -53,6 +53,39 @@ def test_silence_is_no_delivery(tmp_path: Path) -> None:
     run_trial(tmp_path, 20, script, websocket__stall_timeout=5, rest=False)
 
 
+def test_silence_while_something_is_due_is_none_sooner(tmp_path: Path) -> None:
+    """Of a quiet market REST has what is due; where it does not, a silent stream delivers nothing."""
+    looks: dict[str, Snapshot] = {}
+
+    async def script(trial: Trial) -> None:
+        await asyncio.sleep(4)
+        trial.server.silence(30)
+        await asyncio.sleep(12)
+        looks["silent"] = trial.session.snapshot()
+        trial.server.rest_down(15)
+        await asyncio.sleep(12)
+        looks["and REST is down"] = trial.session.snapshot()
+        await asyncio.sleep(15)
+        looks["over"] = trial.session.snapshot()
+
+    trial = run_trial(tmp_path, 50, script)
+    assert {when: look.delivering for when, look in looks.items()} == {
+        "silent": True, "and REST is down": False, "over": True,
+    }  # fmt: skip
+    assert trial.rows() == trial.truth()
+
+
+def test_nobody_is_asked_where_rest_is_not_to_be(tmp_path: Path) -> None:
+    async def script(trial: Trial) -> None:
+        await asyncio.sleep(4)
+        trial.server.silence(3)
+        await asyncio.sleep(12)
+        look = trial.session.snapshot()
+        assert (look.missing > 0, look.pursued) == (True, 0)
+
+    run_trial(tmp_path, 20, script, record__backfill=False)
+
+
 def test_a_look_is_cheap_and_plain(tmp_path: Path) -> None:
     """It is taken with each scrape and each probe, on the loop that records."""
 

@@ -269,7 +269,7 @@ WATCHDOG = (
     ),
     gauge("watchdog_candles_missing", "Candles that it told to be due and not on disk."),
     gauge("watchdog_disk_free_bytes", "Free on the disk of its files."),
-    counter("watchdog_alarms", "Alarms that the watchdog told."),
+    counter("watchdog_alarms", "Troubles that the watchdog told of, each once."),
 )
 
 #: Metrics that prometheus-client has of each process, under the names that all programs share.

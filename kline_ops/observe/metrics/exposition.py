@@ -95,7 +95,8 @@ class Metrics:
         self._board.count("http_clients_dropped")
 
     def lag(self, seconds: float) -> None:
-        """The loop turned so late."""
+        """The loop turned so late. What is slow to be known is asked for now: a scrape has it."""
+        self._free.bytes()
         self._board.observe("event_loop_lag_seconds", seconds)
 
     def _others(self) -> Iterator[Told]:

@@ -11,7 +11,7 @@ from typing import Any
 from kline_ops.observe.snapshot import Snapshot
 
 OK, UNAVAILABLE = 200, 503
-_STOPPING = "stopping"
+_STOPPING, _STALLED = "stopping", "STALLED"
 
 Answer = tuple[int, dict[str, Any]]
 
@@ -27,7 +27,7 @@ def ready(snapshot: Snapshot) -> Answer:
     state = {"state": snapshot.word, "session": snapshot.session}
     if snapshot.is_stopping:
         return UNAVAILABLE, {"status": "not ready", **state, "reason": _STOPPING}
-    if not snapshot.delivering:
+    if not snapshot.delivering or snapshot.word == _STALLED:
         reason = snapshot.disk_error or snapshot.reason or "no connection delivers"
         return UNAVAILABLE, {"status": "not ready", **state, "reason": reason}
     return OK, {"status": "ready", **state, "reason": snapshot.reason}

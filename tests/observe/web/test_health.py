@@ -39,6 +39,8 @@ def test_alive() -> None:
         ({"word": "CATCHING_UP", "reason": "asking REST", "missing": 3}, 200, "asking REST"),
         ({"delivering": False, "word": "STARTING", "reason": "waiting"}, 503, "waiting"),
         ({"delivering": False}, 503, "no connection delivers"),
+        # The stream is back, and what it left out is not: ``status`` says the same.
+        ({"word": "STALLED", "reason": "2 candles are overdue"}, 503, "2 candles are overdue"),
         ({"delivering": False, "disk_error": "full", "reason": "x"}, 503, "full"),
         ({"is_stopping": True}, 503, "stopping"),
         ({"is_stopping": True, "delivering": False, "reason": "x"}, 503, "stopping"),

@@ -187,7 +187,7 @@ def test_a_recorder_that_ended_is_told_of_and_comes_back_without_a_reload(
     pid = desk.machine.state("comes-back")["metadata"]["pid"]
     desk.stop("comes-back")
     chromium.wait("#notice", "Connection to the recorder lost since")
-    chromium.wait("#notice", "last state RECORDING")
+    chromium.wait("#notice", "last state STOPPED")
     chromium.wait("#word", "NO CONTACT")
     assert chromium.run("return document.title").startswith("? NO CONTACT comes-back")
     assert chromium.run("return document.querySelector('#standing').matches('.stale')")

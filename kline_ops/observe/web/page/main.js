@@ -82,6 +82,10 @@ function heardEvent(event) {
   happenings.add([event]);
   if (!document.hidden) happenings.drawIfDirty();
   if (CHANGING.has(event.kind)) soon();
+  // Its last word: nothing will come after it.
+  if (event.kind === "session_stopped" && standing.record) {
+    standing.update({ ...standing.record, state: "STOPPED", reason: "", pid: null });
+  }
 }
 
 /** Once for all that happens within a second. */
@@ -118,6 +122,9 @@ const candles = () => hasCandles() && want(`/api/candles?${of()}limit=${CANDLES}
 const history = (span) => want(`/api/history?${of()}span=${span}`, (answer) => {
   clock.ahead = answer.until_ms - Date.now();
   coverage.update(span, answer);
+  // Side by side they tell of the same time, of a session that is younger than a day.
+  const { month } = coverage.answers;
+  if (span === "day" && month && answer.figures.owed > month.figures.owed) asked.month = 0;
   standing.nowhere = Math.max(standing.nowhere, answer.figures.exchange);
   if (span === "day" || !coverage.answers.day) chart.mark(answer.marks);
 }, (why) => coverage.fail(span, why));
