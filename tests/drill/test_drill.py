@@ -143,9 +143,8 @@ def untrue(told: dict[str, Any]) -> list[dict[str, Any]]:
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", ["3", "8"])
-def test_the_whole_drill_without_backfill(machine: Machine, seed: str) -> None:
-    drilling = machine.begin("drill", "--no-backfill", "--seed", seed, "--json")
+def test_the_whole_drill_without_backfill(machine: Machine) -> None:
+    drilling = machine.begin("drill", "--no-backfill", "--seed", "3", "--json")
     output, errors = drilling.communicate(timeout=200)
     told = json.loads(output)
     # How soon each fault is noticed is asked of the drill with backfill.
