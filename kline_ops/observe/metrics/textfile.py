@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from kline_ops.observe.metrics.board import Board, Told
 from kline_ops.observe.metrics.catalogue import WATCHDOG
 
-#: node_exporter reads files with this end only.
-SUFFIX = ".prom"
 _BEATEN, _CLOSED, _ALARMS = (
     "watchdog_heartbeat_timestamp_seconds",
     "watchdog_last_candle_timestamp_seconds",
